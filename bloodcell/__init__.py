@@ -1,0 +1,1 @@
+"""Blood Cell Lab: which network reads blood cells best, and at what cost?"""

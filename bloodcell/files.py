@@ -1,0 +1,63 @@
+"""Where files lie and how they are written whole or not at all."""
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+from platformdirs import user_cache_dir
+
+from bloodcell.errors import StorageError
+
+PROJECT_DIRECTORY = Path(__file__).resolve().parent.parent
+
+
+def artifacts_directory() -> Path:
+    """Return the folder of trained models: `BLOODCELL_ARTIFACTS`, else `artifacts/` of this project."""
+    override = os.environ.get("BLOODCELL_ARTIFACTS")
+    return Path(override).expanduser() if override else PROJECT_DIRECTORY / "artifacts"
+
+
+def cache_directory() -> Path:
+    """Return the user's cache folder for this project: `BLOODCELL_CACHE`, else the system's place. It may not exist yet."""
+    override = os.environ.get("BLOODCELL_CACHE")
+    return Path(override).expanduser() if override else Path(user_cache_dir("bloodcell"))
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write `data` to `path` so that a reader sees the old file or the new one, never a part of either.
+
+    Raises:
+        StorageError: The disk is full or the folder cannot be written; what was there before is untouched.
+    """
+    temporary: str | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+        temporary = None
+    except OSError as error:
+        raise StorageError(
+            f"Could not write {path}: {error.strerror or error}. Nothing that was there before has changed; "
+            "free some space or choose a folder that can be written, then try again."
+        ) from error
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file as 64 hexadecimal digits."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def file_md5(path: Path) -> str:
+    """Return the MD5 of a file as 32 hexadecimal digits; MD5 is what MedMNIST publishes, not a protection."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
