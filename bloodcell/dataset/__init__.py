@@ -1,0 +1,41 @@
+"""The dataset: its classes, its file, its splits, and the one road from pixels to a network's input."""
+
+from bloodcell.dataset.classes import CLASS_CODES, CLASS_NAMES
+from bloodcell.dataset.images import INPUT_SIZE, MINIMUM_SIDE, Box, Framed, frame_image, prepare_images
+from bloodcell.dataset.source import (
+    DatasetIdentity,
+    describe_status,
+    find_dataset,
+    identify_dataset,
+)
+from bloodcell.dataset.splits import (
+    SPLITS,
+    Matching,
+    Split,
+    hash_images,
+    load_split,
+    match_images,
+    verify_dataset,
+)
+
+__all__ = [
+    "CLASS_CODES",
+    "CLASS_NAMES",
+    "INPUT_SIZE",
+    "MINIMUM_SIDE",
+    "SPLITS",
+    "Box",
+    "DatasetIdentity",
+    "Framed",
+    "Matching",
+    "Split",
+    "describe_status",
+    "find_dataset",
+    "frame_image",
+    "hash_images",
+    "identify_dataset",
+    "load_split",
+    "match_images",
+    "prepare_images",
+    "verify_dataset",
+]

@@ -1,0 +1,89 @@
+"""How far a probability can be believed: temperature, calibration error, reliability, risk against coverage."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NUM_BINS = 15
+TEMPERATURE_RANGE = (0.05, 20.0)
+
+
+def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    """Return probabilities softmax(logits / temperature), (n, classes) float32, each row sums to 1.
+
+    Args:
+        logits: (n, classes), or (classes,) for one image; computed in float64, so that large logits do not overflow.
+        temperature: Above 0; above 1 it flattens, below 1 it sharpens. The order of the classes never changes.
+    """
+    return _softmax64(logits, temperature).astype(np.float32)
+
+
+def fit_temperature(logits: np.ndarray, y_true: np.ndarray) -> float:
+    """Return the temperature under which the true classes are most probable, by bounded search in [0.05, 20].
+
+    Minimises the mean negative log-likelihood (Guo et al. 2017, temperature scaling) over log T, in which it has one
+    minimum. Rows that are all right by a wide margin drive it to the lower bound, rows without signal to the upper.
+
+    Args:
+        logits: (n, classes) of the val split, n of 1 or more, finite.
+        y_true: (n,) class indices.
+    """
+    logits = np.asarray(logits, dtype=np.float64)
+    y_true = np.asarray(y_true)
+    if logits.ndim != 2 or len(logits) == 0 or y_true.shape != (len(logits),):
+        raise ValueError(f"Expected (n, classes) logits and n labels. Received: {logits.shape} and {y_true.shape}")
+    if not np.isfinite(logits).all():
+        raise ValueError("Expected finite logits. Received: at least one that is infinite or not a number")
+    from scipy.optimize import minimize_scalar
+
+    rows = np.arange(len(logits))
+    centred = logits - logits.max(axis=1, keepdims=True)
+    true_logits = centred[rows, y_true]
+
+    def negative_log_likelihood(log_temperature: float) -> float:
+        scale = np.exp(-log_temperature)
+        return float(np.mean(np.log(np.exp(centred * scale).sum(axis=1)) - true_logits * scale))
+
+    low, high = np.log(TEMPERATURE_RANGE)
+    found = minimize_scalar(
+        negative_log_likelihood, bounds=(low, high), method="bounded", options={"xatol": 1e-7, "maxiter": 200}
+    )
+    return float(np.exp(found.x))
+
+
+def expected_calibration_error(y_true: np.ndarray, y_score: np.ndarray, num_bins: int = NUM_BINS) -> float:
+    """Return the mean distance between confidence and accuracy over bins of equal width, weighted by images, in [0, 1].
+
+    Args:
+        y_true: (n,) class indices.
+        y_score: (n, classes) probabilities.
+        num_bins: Bins over [0, 1]; a confidence on an edge belongs to the lower bin.
+    """
+    confidence, correct = _confidence_and_correct(y_true, y_score)
+    bins = _bin_of(confidence, num_bins)
+    gaps = np.bincount(bins, weights=confidence - correct, minlength=num_bins)
+    return float(np.abs(gaps).sum() / len(confidence))
+
+
+def _softmax64(logits: np.ndarray, temperature: float) -> np.ndarray:
+    if not temperature > 0:
+        raise ValueError(f"Expected a temperature above 0. Received: {temperature}")
+    scaled = np.asarray(logits, dtype=np.float64) / temperature
+    powers = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def _bin_of(confidence: np.ndarray, num_bins: int) -> np.ndarray:
+    return np.clip(np.ceil(confidence * num_bins).astype(np.int64) - 1, 0, num_bins - 1)
+
+
+def _confidence_and_correct(y_true: np.ndarray, y_score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    y_true, y_score = np.asarray(y_true), np.asarray(y_score)
+    if y_score.ndim != 2 or len(y_score) == 0 or y_true.shape != (len(y_score),):
+        raise ValueError(f"Expected n labels and (n, classes) scores. Received: {y_true.shape} and {y_score.shape}")
+    confidence = y_score.max(axis=1).astype(np.float64)
+    correct = (y_score.argmax(axis=1) == y_true).astype(np.float64)
+    return confidence, correct
