@@ -1,0 +1,205 @@
+"""Reads artifacts back: verified by hash, the damaged ones named and set aside."""
+
+import io
+import json
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bloodcell.artifact.manifest import MANIFEST_FILE, Manifest
+from bloodcell.errors import ArtifactDamagedError, ArtifactNotFoundError
+from bloodcell.files import artifacts_directory, file_sha256
+
+WEIGHTS_FILE = "weights.safetensors"
+LITERT_FILE = "model.tflite"
+HISTORY_FILE = "history.csv"
+PREDICTIONS_FILE = "predictions.npz"
+EVALUATION_FILE = "evaluation.json"
+REQUIRED_FILES = {
+    "artifact": (WEIGHTS_FILE, HISTORY_FILE, PREDICTIONS_FILE, EVALUATION_FILE),
+    "run": (HISTORY_FILE, PREDICTIONS_FILE, EVALUATION_FILE),
+}
+RUNS_FOLDER = "runs"
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model said about every image of one split, and which images they were.
+
+    Attributes:
+        y_true: (n,) int64 class indices.
+        logits: (n, 8) float32, before temperature and softmax.
+        image_hashes: (n,) uint64 of the pixels, as `dataset.hash_images` gives them.
+    """
+
+    split: str
+    y_true: np.ndarray
+    logits: np.ndarray
+    image_hashes: np.ndarray
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One trained model on disk, its files verified when it was loaded."""
+
+    name: str
+    kind: str
+    directory: Path
+    manifest: Manifest
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with any byte of the artifact; the key for whatever is cached about it."""
+        return self.manifest.fingerprint
+
+    @property
+    def model_name(self) -> str:
+        """Catalog row of the graph."""
+        return self.manifest.model
+
+    @property
+    def litert_path(self) -> Path | None:
+        """The LiteRT form, where the artifact ships one."""
+        return self.directory / LITERT_FILE if LITERT_FILE in self.manifest.files else None
+
+    def load_history(self) -> pd.DataFrame:
+        """Return one row per epoch: epoch, loss, accuracy, val_loss, val_accuracy, learning_rate, seconds."""
+        return pd.read_csv(self.directory / HISTORY_FILE)
+
+    def load_predictions(self, split: str) -> Predictions:
+        """Return the stored logits of `"val"` or `"test"`.
+
+        Raises:
+            ValueError: Another split was asked for; train is not stored.
+            ArtifactDamagedError: The file cannot be read.
+        """
+        if split not in ("val", "test"):
+            raise ValueError(f"split must be 'val' or 'test', received {split!r}.")
+        path = self.directory / PREDICTIONS_FILE
+        try:
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
+                return Predictions(
+                    split,
+                    stored[f"{split}_y_true"].astype(np.int64),
+                    stored[f"{split}_logits"].astype(np.float32),
+                    stored[f"{split}_image_hashes"].astype(np.uint64),
+                )
+        except (OSError, KeyError, ValueError) as error:
+            raise ArtifactDamagedError(f"{path} cannot be read ({error}). Restore it or train again.") from error
+
+    def load_evaluation(self, split: str) -> dict[str, Any]:
+        """Return the numbers of `"val"` or `"test"` as `Evaluation.to_dict` wrote them."""
+        return json.loads((self.directory / EVALUATION_FILE).read_text(encoding="utf-8"))[split]
+
+
+@dataclass(frozen=True)
+class DamagedArtifact:
+    """An artifact that was set aside, and why."""
+
+    name: str
+    directory: Path
+    reason: str
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Everything that could be loaded, by name, and what could not."""
+
+    artifacts: dict[str, Artifact] = field(default_factory=dict)
+    runs: dict[str, Artifact] = field(default_factory=dict)
+    damaged: tuple[DamagedArtifact, ...] = ()
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes when any artifact or run appears, changes or goes."""
+        return ",".join(a.fingerprint for shelf in (self.artifacts, self.runs) for a in shelf.values())
+
+
+def load_artifact(name: str, directory: Path | None = None) -> Artifact:
+    """Load one artifact or, as `runs/NAME`, one run, and verify every file by its hash.
+
+    Raises:
+        ArtifactNotFoundError: Nothing trained under that name.
+        ArtifactDamagedError: A file is missing, altered or foreign.
+    """
+    root = directory or artifacts_directory()
+    folder = root / name
+    if not (folder / MANIFEST_FILE).is_file():
+        if folder.is_dir() and any(folder.iterdir()):
+            raise ArtifactDamagedError(
+                f"{folder} has no {MANIFEST_FILE}, which is written last: the artifact is incomplete. "
+                f"Delete the folder and run `./dev python -m bloodcell train {name}`."
+            )
+        found = sorted(p.parent.name for p in root.glob(f"*/{MANIFEST_FILE}"))
+        raise ArtifactNotFoundError(
+            f"No trained artifact for {name!r} in {root}. Run `./dev python -m bloodcell train {name}`. "
+            f"Available: {', '.join(found) or 'none'}."
+        )
+    manifest = Manifest.from_json(_read_text(folder / MANIFEST_FILE), str(folder / MANIFEST_FILE))
+    _verify(folder, manifest)
+    return Artifact(manifest.name, manifest.kind, folder, manifest)
+
+
+def load_shelf(directory: Path | None = None) -> Shelf:
+    """Load every artifact and run below `directory`, in alphabetical order; damaged ones are named, never raised."""
+    root = directory or artifacts_directory()
+    found: dict[str, dict[str, Artifact]] = {"artifact": {}, "run": {}}
+    damaged = []
+    folders = [(p, p.name) for p in _folders(root) if p.name != RUNS_FOLDER]
+    folders += [(p, f"{RUNS_FOLDER}/{p.name}") for p in _folders(root / RUNS_FOLDER)]
+    for folder, name in folders:
+        try:
+            artifact = load_artifact(name, root)
+        except ArtifactNotFoundError:
+            continue
+        except ArtifactDamagedError as error:
+            damaged.append(DamagedArtifact(name, folder, str(error)))
+        else:
+            found[artifact.kind][artifact.name] = artifact
+    return Shelf(found["artifact"], found["run"], tuple(damaged))
+
+
+def _folders(root: Path) -> list[Path]:
+    if not root.is_dir():
+        return []
+    return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ArtifactDamagedError(f"{path} cannot be read ({error}). Restore it or train again.") from error
+
+
+def _verify(folder: Path, manifest: Manifest) -> None:
+    expected_name = folder.name
+    if manifest.name != expected_name:
+        raise ArtifactDamagedError(
+            f"{folder} holds the artifact {manifest.name!r}, not {expected_name!r}: it was copied or renamed. "
+            f"Move it back to {manifest.name!r}."
+        )
+    in_runs = folder.parent.name == RUNS_FOLDER
+    if manifest.kind not in REQUIRED_FILES or in_runs != (manifest.kind == "run"):
+        raise ArtifactDamagedError(f"{folder} is of kind {manifest.kind!r} and lies in the wrong folder for it.")
+    for name in REQUIRED_FILES[manifest.kind]:
+        if name not in manifest.files:
+            raise ArtifactDamagedError(f"{folder / MANIFEST_FILE} does not list {name}, which every {manifest.kind} has.")
+    for name, digest in manifest.files.items():
+        path = folder / name
+        if Path(name).name != name:
+            raise ArtifactDamagedError(f"{folder / MANIFEST_FILE} names a file outside its folder: {name!r}.")
+        if not path.is_file():
+            raise ArtifactDamagedError(f"{path} is missing. Restore it or train again.")
+        status = path.stat()
+        if _sha256_cached(str(path), status.st_size, status.st_mtime_ns) != digest:
+            raise ArtifactDamagedError(f"{path} was changed or damaged: its SHA-256 differs from the manifest's.")
+
+
+@lru_cache(maxsize=4096)
+def _sha256_cached(path: str, size: int, modified_ns: int) -> str:
+    return file_sha256(Path(path))

@@ -1,0 +1,226 @@
+"""Walks the whole road: data, network, training, artifact, evaluation, engine."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+from dataclasses import asdict
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from bloodcell.artifact import LITERT_FILE, Artifact, Manifest, Predictions, add_file, load_artifact, publish_artifact
+from bloodcell.artifact.weights import fill_weights, serialize_weights
+from bloodcell.dataset import CLASS_NAMES, INPUT_SIZE, Split, load_split, prepare_images
+from bloodcell.errors import ArtifactError, ArtifactNotFoundError, EngineError, TrainingError
+from bloodcell.evaluation import Evaluation, fit_temperature, softmax
+from bloodcell.models import build_model, get_spec, logits_model
+from bloodcell.training import RECIPES, TrainingRecipe, TrainingResult, recipe_for, train
+
+if TYPE_CHECKING:
+    from bloodcell.training.trainer import OnBatch, OnEpoch
+
+logger = logging.getLogger(__name__)
+
+LARGEST_SHIPPED_LITERT_BYTES = 2_500_000
+RECORDED_PACKAGES = ("keras", "tensorflow", "jax", "numpy", "ai-edge-litert", "scikit-learn", "medmnist")
+
+
+def load_or_train(
+    name: str,
+    *,
+    recipe_name: str | None = None,
+    seed: int | None = None,
+    num_epochs: int | None = None,
+    run_tag: str | None = None,
+    force: bool = False,
+    on_epoch: OnEpoch | None = None,
+    on_batch: OnBatch | None = None,
+) -> Artifact:
+    """Return the artifact of a catalog row, trained now where it is not there yet.
+
+    Args:
+        name: Catalog row, or the row with a tag after a dot for another training of the same graph (`cnn_bn.sgd`).
+        recipe_name: A recipe other than the row's own.
+        seed: 0 where None.
+        num_epochs: Another length than the recipe's.
+        run_tag: Keep everything but the weights, as the run `NAME.TAG`.
+        force: Train again, and replace what is there once the new one is whole.
+
+    Raises:
+        TrainingError: What is there was trained by another recipe or seed than was asked for.
+        BloodCellError: The data are missing, the name is unknown, the disk is full.
+    """
+    model_name = name.partition(".")[0]
+    get_spec(model_name)
+    kind = "run" if run_tag else "artifact"
+    full_name = f"{name}.{run_tag}" if run_tag else name
+    if not force:
+        existing = _find(full_name, kind)
+        if existing:
+            _check_same(existing, {"recipe_name": recipe_name, "seed": seed}, num_epochs)
+            return existing
+    recipe_name, recipe = recipe_for(model_name, recipe_name)
+    if num_epochs is not None:
+        recipe = recipe.replace(num_epochs=num_epochs)
+    seed = 0 if seed is None else seed
+    train_split, val_split = load_split("train"), load_split("val")
+    result = train(model_name, recipe, train_split, val_split, seed=seed, on_epoch=on_epoch, on_batch=on_batch)
+    artifact = publish_training(full_name, kind, recipe_name, recipe, seed, result, train_split, val_split)
+    return attach_litert(artifact) if kind == "artifact" else artifact
+
+
+def publish_training(
+    name: str,
+    kind: str,
+    recipe_name: str,
+    recipe: TrainingRecipe,
+    seed: int,
+    result: TrainingResult,
+    train_split: Split,
+    val_split: Split,
+) -> Artifact:
+    """Store a finished training: weights rounded as they are kept, and everything measured on the rounded ones."""
+    model_name = name.partition(".")[0]
+    weights = serialize_weights(result.model)
+    stored_model = build_model(model_name)
+    fill_weights(stored_model, weights, "the weights just trained")
+    test_split = load_split("test")
+    predictions = [predict_split(logits_model(stored_model), split) for split in (val_split, test_split)]
+    temperature = fit_temperature(predictions[0].logits, predictions[0].y_true)
+    manifest = Manifest(
+        name=name,
+        kind=kind,
+        model=model_name,
+        recipe_name=recipe_name,
+        recipe=asdict(recipe),
+        seed=seed,
+        dataset=_describe_data(train_split, val_split, test_split),
+        input_shape=(INPUT_SIZE, INPUT_SIZE, 3),
+        input_range=(0.0, 1.0),
+        class_names=CLASS_NAMES,
+        parameters=stored_model.count_params(),
+        trainable_parameters=int(sum(np.prod(w.shape) for w in stored_model.trainable_weights)),
+        weights_bytes_float32=4 * stored_model.count_params(),
+        weights_bytes_stored=len(weights),
+        temperature=temperature,
+        best_epoch=result.best_epoch,
+        num_epochs=len(result.history),
+        duration_s=round(result.duration_s, 1),
+        device=result.device,
+        backend=result.backend,
+        versions=_versions(),
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        command=_command(name, kind, model_name, recipe_name, recipe, seed),
+    )
+    return publish_artifact(
+        manifest,
+        weights=weights if kind == "artifact" else None,
+        history=pd.DataFrame(result.history),
+        predictions=predictions,
+        evaluations={one.split: evaluate_predictions(one, temperature).to_dict() for one in predictions},
+    )
+
+
+def predict_split(model: Any, split: Split) -> Predictions:
+    """Return a Keras logits model's answers for every image of a split."""
+    from bloodcell.training.trainer import compute_logits
+
+    return Predictions(split.name, split.labels, compute_logits(model, split.images), split.image_hashes)
+
+
+def evaluate_predictions(predictions: Predictions, temperature: float) -> Evaluation:
+    """Return the numbers of stored predictions, with probabilities softmax(logits / temperature)."""
+    return Evaluation.from_predictions(predictions.y_true, softmax(predictions.logits, temperature), CLASS_NAMES)
+
+
+def recompute(artifact: Artifact, split_name: str) -> Evaluation:
+    """Run the model on the dataset through the engine that answers, and return the numbers found now.
+
+    Raises:
+        BloodCellError: The data are missing, or the engine cannot be built.
+    """
+    from bloodcell.inference import load_engine
+
+    split = load_split(split_name)
+    engine = load_engine(artifact)
+    starts = range(0, split.num_images, 256)
+    logits = np.concatenate([engine.compute_logits(prepare_images(split.images[i : i + 256])) for i in starts])
+    found = Predictions(split_name, split.labels, logits, split.image_hashes)
+    return evaluate_predictions(found, artifact.manifest.temperature)
+
+
+def attach_litert(artifact: Artifact) -> Artifact:
+    """Build the LiteRT form in a process of its own, and ship it with the artifact where it is small.
+
+    A failure is said and leaves the artifact whole: the form is then built in the reader's cache when it is needed.
+    """
+    from bloodcell.inference import ensure_litert
+
+    if 2 * artifact.manifest.parameters > LARGEST_SHIPPED_LITERT_BYTES:
+        return artifact
+    try:
+        data = ensure_litert(artifact).read_bytes()
+    except EngineError as error:
+        logger.warning("%s is complete but has no LiteRT form yet. %s", artifact.name, error)
+        return artifact
+    return add_file(artifact, LITERT_FILE, data) if len(data) <= LARGEST_SHIPPED_LITERT_BYTES else artifact
+
+
+def _find(name: str, kind: str) -> Artifact | None:
+    try:
+        return load_artifact(f"runs/{name}" if kind == "run" else name)
+    except ArtifactNotFoundError:
+        return None
+    except ArtifactError as error:
+        raise TrainingError(f"{error} To replace it, add --force.") from error
+
+
+def _check_same(existing: Artifact, asked: dict[str, Any], num_epochs: int | None) -> None:
+    manifest = existing.manifest
+    differing = [
+        f"{key.replace('_', ' ')} {getattr(manifest, key)!r}, not {value!r}"
+        for key, value in asked.items()
+        if value is not None and getattr(manifest, key) != value
+    ]
+    if num_epochs is not None and manifest.recipe["num_epochs"] != num_epochs:
+        differing.append(f"{manifest.recipe['num_epochs']} epochs, not {num_epochs}")
+    if differing:
+        raise TrainingError(
+            f"{existing.name!r} is there already, trained with {' and '.join(differing)}. "
+            "Add --force to replace it, or --run TAG to keep both."
+        )
+
+
+def _describe_data(*splits: Split) -> dict[str, Any]:
+    identity = splits[0].identity
+    return {
+        "kind": identity.kind,
+        "md5": identity.md5,
+        "label": identity.label,
+        "num_images": {split.name: split.num_images for split in splits},
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in RECORDED_PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _command(name: str, kind: str, model_name: str, recipe_name: str, recipe: TrainingRecipe, seed: int) -> str:
+    words = ["./dev python -m bloodcell train", name if kind == "artifact" else model_name]
+    if recipe_for(model_name)[0] != recipe_name:
+        words.append(f"--recipe {recipe_name}")
+    if recipe.num_epochs != RECIPES[recipe_name].num_epochs:
+        words.append(f"--epochs {recipe.num_epochs}")
+    words.append(f"--seed {seed}")
+    if kind == "run":
+        words.append(f"--run {name.partition('.')[2]}")
+    return " ".join([*words, "--force"])

@@ -1,0 +1,77 @@
+"""Hands one epoch of images to `fit`; imports Keras, so only a running training imports this file."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from bloodcell.dataset import CLASS_NAMES, prepare_images
+from bloodcell.training.augmentation import Augmentation, epoch_order
+from bloodcell.training.recipes import TrainingRecipe
+
+if TYPE_CHECKING:
+    from bloodcell.training.trainer import OnBatch
+
+
+class EpochFeed(keras.utils.PyDataset):
+    """The batches of one epoch, each a pure function of seed, epoch and step."""
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        targets: np.ndarray,
+        order: np.ndarray,
+        batch_size: int,
+        augmentation: Augmentation,
+        seed: int,
+        epoch: int,
+    ) -> None:
+        super().__init__(workers=1, use_multiprocessing=False, max_queue_size=8)
+        self._images = images
+        self._targets = targets
+        self._order = order
+        self._batch_size = batch_size
+        self._augmentation = augmentation
+        self._key = (seed, epoch)
+
+    @classmethod
+    def create(
+        cls,
+        images: np.ndarray,
+        labels: np.ndarray,
+        recipe: TrainingRecipe,
+        augmentation: Augmentation,
+        *,
+        seed: int,
+        epoch: int,
+    ) -> EpochFeed:
+        """Return the feed of epoch `epoch`, counted from 1, over (n, 64, 64, 3) uint8 images and (n,) labels."""
+        order = epoch_order(labels, recipe.augmentation, np.random.default_rng((seed, epoch)))
+        targets = np.eye(len(CLASS_NAMES), dtype=np.float32)[labels]
+        return cls(images, targets, order, recipe.batch_size, augmentation, seed, epoch)
+
+    def __len__(self) -> int:
+        return math.ceil(len(self._order) / self._batch_size)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        rows = self._order[index * self._batch_size : (index + 1) * self._batch_size]
+        generator = np.random.default_rng((*self._key, index + 1))
+        inputs = self._augmentation(prepare_images(self._images[rows]), generator)
+        return np.ascontiguousarray(inputs, dtype=np.float32), self._targets[rows]
+
+
+class BatchReporter(keras.callbacks.Callback):
+    """Passes the running numbers of each step on."""
+
+    def __init__(self, num_steps: int, on_batch: OnBatch | None) -> None:
+        super().__init__()
+        self._num_steps = num_steps
+        self._on_batch = on_batch
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Report step `batch`, counted from 0 by Keras and from 1 here."""
+        if self._on_batch:
+            self._on_batch(batch + 1, self._num_steps, {k: float(v) for k, v in (logs or {}).items()})

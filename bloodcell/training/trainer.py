@@ -1,0 +1,283 @@
+"""One training from first epoch to best weights, on any Keras backend, resumable after a kill.
+
+Data are plain arrays and the order of images, their augmentation and dropout follow from seed and epoch alone, so that a
+resumed training sees what the uninterrupted one would have seen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bloodcell.dataset import Split, prepare_images
+from bloodcell.errors import TrainingError
+from bloodcell.files import cache_directory
+from bloodcell.training.augmentation import AUGMENTATIONS, epoch_order
+from bloodcell.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from bloodcell.training.recipes import TrainingRecipe
+
+if TYPE_CHECKING:
+    import keras
+
+OnEpoch = Callable[[dict[str, float]], None]
+OnBatch = Callable[[int, int, dict[str, float]], None]
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """A trained model and how it came to be.
+
+    Attributes:
+        model: float32 model with the best epoch's weights.
+        history: One dict per epoch: epoch, loss, accuracy, val_loss, val_accuracy, learning_rate, seconds.
+        best_epoch: Epoch, from 1, whose weights `model` holds.
+        duration_s: Seconds over all parts.
+        device: Processor or accelerator, in words.
+        backend: Keras backend.
+    """
+
+    model: keras.Model
+    history: list[dict[str, float]]
+    best_epoch: int
+    duration_s: float
+    device: str
+    backend: str
+
+
+def train(
+    model_name: str,
+    recipe: TrainingRecipe,
+    train_split: Split,
+    val_split: Split,
+    *,
+    seed: int = 0,
+    on_epoch: OnEpoch | None = None,
+    on_batch: OnBatch | None = None,
+    directory: Path | None = None,
+) -> TrainingResult:
+    """Train one catalog row, or continue where a killed training of the same recipe, seed and data ended.
+
+    Args:
+        on_epoch: Called after each epoch with its numbers, those of resumed epochs included.
+        on_batch: Called after each step with (step, steps per epoch, running numbers).
+        directory: Folder of checkpoints; the user's cache by default.
+
+    Raises:
+        TrainingError: The loss is no number any more, or the data have no images.
+    """
+    import keras
+
+    if not len(train_split.labels) or not len(val_split.labels):
+        raise TrainingError("A training needs at least one image in train and one in val.")
+    images, labels = train_split.images[: recipe.max_images], train_split.labels[: recipe.max_images]
+    keras.utils.set_random_seed(seed)
+    model, logits = _build(model_name, recipe.compute_dtype)
+    _compile(logits, recipe, num_steps_per_epoch=_num_steps(labels, recipe, seed))
+    checkpoint = checkpoint_path(model_name, recipe, seed, train_split, directory)
+    progress = load_checkpoint(checkpoint, logits) or Progress([], 0, [], 0.0)
+    if on_epoch:
+        for numbers in progress.history:
+            on_epoch(numbers)
+    while len(progress.history) < recipe.num_epochs and not _is_exhausted(progress, recipe):
+        numbers = _run_epoch(logits, recipe, images, labels, val_split, seed, progress, on_batch)
+        save_checkpoint(checkpoint, logits, progress)
+        if on_epoch:
+            on_epoch(numbers)
+    if recipe.compute_dtype != "float32":
+        model, logits = _build(model_name, "float32")
+    logits.set_weights(progress.best_weights)
+    return TrainingResult(
+        model, progress.history, progress.best_epoch, progress.seconds, describe_device(), keras.backend.backend()
+    )
+
+
+def compute_logits(model: keras.Model, images: np.ndarray, batch_size: int = 256) -> np.ndarray:
+    """Return (n, 8) float32 logits of stored pixels.
+
+    Args:
+        model: A model that ends in logits.
+        images: (n, 64, 64, 3) uint8.
+    """
+    parts = []
+    for start in range(0, len(images), batch_size):
+        outputs = model.predict_on_batch(prepare_images(images[start : start + batch_size]))
+        parts.append(np.asarray(outputs, dtype=np.float32))
+    return np.concatenate(parts)
+
+
+def checkpoint_path(
+    model_name: str, recipe: TrainingRecipe, seed: int, train_split: Split, directory: Path | None = None
+) -> Path:
+    """Return where this training's checkpoint lies; another recipe, seed or dataset has another place."""
+    identity = json.dumps([asdict(recipe), seed, train_split.identity.md5], sort_keys=True)
+    digest = hashlib.sha256(identity.encode()).hexdigest()[:12]
+    return (directory or cache_directory() / "training") / f"{model_name}-s{seed}-{digest}.npz"
+
+
+def describe_device() -> str:
+    """Return the processor or accelerator that computes, in words."""
+    import keras
+
+    if keras.backend.backend() == "jax":
+        import jax
+
+        device = jax.devices()[0]
+        if device.platform != "cpu":
+            return str(device.device_kind)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        for gpu in tf.config.list_physical_devices("GPU"):
+            return str(tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name))
+    return describe_processor()
+
+
+def describe_processor() -> str:
+    """Return the processor's name and the number of cores this process may use."""
+    import os
+
+    name = platform.processor() or platform.machine()
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                name = line.partition(":")[2].strip()
+                break
+    except OSError:
+        pass
+    num_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{name}, {num_cores} cores"
+
+
+def _build(model_name: str, compute_dtype: str) -> tuple[keras.Model, keras.Model]:
+    import keras
+
+    from bloodcell.models import build_model, logits_model
+
+    before = keras.mixed_precision.dtype_policy()
+    keras.mixed_precision.set_dtype_policy(compute_dtype)
+    try:
+        model = build_model(model_name)
+        return model, logits_model(model)
+    finally:
+        keras.mixed_precision.set_dtype_policy(before)
+
+
+def _num_steps(labels: np.ndarray, recipe: TrainingRecipe, seed: int) -> int:
+    order = epoch_order(labels, recipe.augmentation, np.random.default_rng((seed, 0)))
+    return math.ceil(len(order) / recipe.batch_size)
+
+
+def _compile(model: keras.Model, recipe: TrainingRecipe, num_steps_per_epoch: int) -> None:
+    import keras
+
+    num_steps = num_steps_per_epoch * recipe.num_epochs
+    num_warmup = round(num_steps_per_epoch * recipe.warmup_epochs)
+    rate: Any = recipe.learning_rate
+    if recipe.schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(
+            0.0 if num_warmup else recipe.learning_rate,
+            decay_steps=max(1, num_steps - num_warmup),
+            warmup_target=recipe.learning_rate if num_warmup else None,
+            warmup_steps=num_warmup,
+        )
+    elif recipe.schedule != "constant":
+        raise ValueError(f"schedule must be 'cosine' or 'constant', received {recipe.schedule!r}.")
+    common: dict[str, Any] = {"learning_rate": rate, "global_clipnorm": recipe.clip_norm}
+    if recipe.ema_decay is not None:
+        common |= {"use_ema": True, "ema_momentum": recipe.ema_decay, "ema_overwrite_frequency": None}
+    if recipe.optimizer == "adam":
+        optimizer = keras.optimizers.Adam(**common)
+    elif recipe.optimizer == "adamw":
+        optimizer = keras.optimizers.AdamW(weight_decay=recipe.weight_decay, **common)
+        optimizer.exclude_from_weight_decay(var_list=[w for w in model.trainable_variables if len(w.shape) < 2])
+    elif recipe.optimizer == "sgd":
+        optimizer = keras.optimizers.SGD(momentum=0.9, nesterov=True, **common)
+    else:
+        raise ValueError(f"optimizer must be 'adam', 'adamw' or 'sgd', received {recipe.optimizer!r}.")
+    optimizer.build(model.trainable_variables)
+    model.compile(
+        optimizer,
+        keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing),
+        metrics=["accuracy"],
+        jit_compile=keras.backend.backend() == "jax",  # on the CPU XLA does not pay, and it hurts the ResNet
+    )
+
+
+def _run_epoch(
+    model: keras.Model,
+    recipe: TrainingRecipe,
+    images: np.ndarray,
+    labels: np.ndarray,
+    val_split: Split,
+    seed: int,
+    progress: Progress,
+    on_batch: OnBatch | None,
+) -> dict[str, float]:
+    """Train one epoch, evaluate on val, and note both in `progress`."""
+    import keras
+
+    from bloodcell.training.feed import BatchReporter, EpochFeed
+
+    started = time.monotonic()
+    epoch = len(progress.history) + 1
+    feed = EpochFeed.create(images, labels, recipe, AUGMENTATIONS[recipe.augmentation], seed=seed, epoch=epoch)
+    reporter = BatchReporter(len(feed), on_batch)
+    logs = model.fit(feed, epochs=epoch, initial_epoch=epoch - 1, verbose=0, callbacks=[reporter]).history
+    loss = float(logs["loss"][-1])
+    if not math.isfinite(loss):
+        raise TrainingError(
+            f"{model.name!r} diverged in epoch {epoch}: its loss is {loss}. Lower the learning rate, add a warm-up or clip the gradient."
+        )
+    swap = keras.callbacks.SwapEMAWeights() if recipe.ema_decay is not None else None
+    if swap:
+        swap.set_model(model)
+        swap.on_test_begin()
+    try:
+        val_loss, val_accuracy = _score(compute_logits(model, val_split.images), val_split.labels)
+        if _is_better(val_accuracy, val_loss, progress):
+            progress.best_epoch = epoch
+            progress.best_weights = [np.array(w) for w in model.get_weights()]
+    finally:
+        if swap:
+            swap.on_test_end()
+    seconds = time.monotonic() - started
+    progress.seconds += seconds
+    numbers = {
+        "epoch": epoch,
+        "loss": loss,
+        "accuracy": float(logs["accuracy"][-1]),
+        "val_loss": val_loss,
+        "val_accuracy": val_accuracy,
+        "learning_rate": float(np.asarray(model.optimizer.learning_rate)),
+        "seconds": seconds,
+    }
+    progress.history.append(numbers)
+    return numbers
+
+
+def _score(logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    from scipy.special import log_softmax
+
+    log_probabilities = log_softmax(logits.astype(np.float64), axis=1)
+    loss = -log_probabilities[np.arange(len(labels)), labels].mean()
+    return float(loss), float((logits.argmax(axis=1) == labels).mean())
+
+
+def _is_better(val_accuracy: float, val_loss: float, progress: Progress) -> bool:
+    if not progress.best_epoch:
+        return True
+    best = progress.history[progress.best_epoch - 1]
+    return (val_accuracy, -val_loss) > (best["val_accuracy"], -best["val_loss"])
+
+
+def _is_exhausted(progress: Progress, recipe: TrainingRecipe) -> bool:
+    return recipe.patience is not None and len(progress.history) - progress.best_epoch >= recipe.patience
