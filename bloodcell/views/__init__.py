@@ -1,0 +1,1 @@
+"""Numbers in, figures, tables and widgets out."""

@@ -1,0 +1,296 @@
+"""What the pages read, kept in memory between reruns. The only place with Streamlit's caches.
+
+Everything that comes from a trained model is keyed by the artifact's fingerprint, and the shelf itself by names, sizes
+and times of its files: a retrained model can never show an old report. Nothing here imports Keras; scikit-learn, LiteRT
+and the dataset are imported where they are needed, so that the first paint does not wait for them.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from bloodcell.files import artifacts_directory, cache_directory
+from bloodcell.published import load_summary
+
+if TYPE_CHECKING:
+    from bloodcell.artifact import Artifact, Predictions, Shelf
+    from bloodcell.dataset import Split
+    from bloodcell.evaluation import Evaluation
+    from bloodcell.inference.benchmark import Benchmark
+    from bloodcell.inference.engine import Engine
+
+LEADERBOARD_COLUMNS = (
+    "name",
+    "family",
+    "origin",
+    "published_accuracy",
+    "test_accuracy",
+    "test_low",
+    "test_high",
+    "val_accuracy",
+    "weighted_f1",
+    "parameters",
+    "weights_mb",
+    "latency_ms",
+    "step_time_ms",
+    "ece",
+    "published_memory_mb",
+    "published_step_time_ms",
+    "dataset",
+)
+BYTES_PER_MB = 1024**2
+
+
+def load_shelf() -> "Shelf":
+    """Return every trained model, every run, and what is damaged, from the artifacts folder as it is now."""
+    directory = artifacts_directory()
+    return _load_shelf(str(directory), _folder_state(directory))
+
+
+def load_artifact(name: str) -> "Artifact | None":
+    """Return one trained model of the shelf, or None if it is not there or is damaged."""
+    return load_shelf().artifacts.get(name)
+
+
+def load_evaluation(name: str, split: str = "test") -> "Evaluation | None":
+    """Return the stored numbers of a model on `val` or `test`, or None if the model is not on the shelf."""
+    artifact = load_artifact(name)
+    return None if artifact is None else _load_evaluation(name, artifact.fingerprint, split, artifact)
+
+
+def load_predictions(name: str, split: str = "test") -> "Predictions | None":
+    """Return the stored true labels, logits and image hashes of a model, or None if it is not on the shelf. Read only."""
+    artifact = load_artifact(name)
+    return None if artifact is None else _load_predictions(name, artifact.fingerprint, split, artifact)
+
+
+def load_probabilities(name: str, split: str = "test") -> np.ndarray | None:
+    """Return calibrated probabilities (n, 8) float32 of a model, in the order of its predictions. Read only."""
+    artifact = load_artifact(name)
+    return None if artifact is None else _load_probabilities(name, artifact.fingerprint, split, artifact)
+
+
+def load_history(name: str) -> pd.DataFrame | None:
+    """Return one row per training epoch, or None if the model is not on the shelf."""
+    artifact = load_artifact(name)
+    return None if artifact is None else _load_history(name, artifact.fingerprint, artifact)
+
+
+def load_benchmark() -> "Benchmark | None":
+    """Return the benchmark record that travels with the artifacts, or None if there is none."""
+    return _load_benchmark(str(artifacts_directory()), _file_state(artifacts_directory() / "benchmark.json"))
+
+
+def load_own_benchmark() -> "Benchmark | None":
+    """Return what was measured on this machine from the Compare page, or None if nothing was."""
+    directory = own_benchmark_directory()
+    return _load_benchmark(str(directory), _file_state(directory / "benchmark.json"))
+
+
+def own_benchmark_directory() -> Path:
+    """Return the folder in the user's cache that holds this machine's own benchmark.json; it may not exist."""
+    return cache_directory() / "benchmark"
+
+
+def load_split(name: str) -> "Split":
+    """Return one split of the dataset, shared between all readers: never write into its arrays.
+
+    Raises:
+        DatasetError: The dataset is missing or damaged; `components.missing_dataset` tells the reader.
+    """
+    from bloodcell.dataset import find_dataset
+
+    path = find_dataset()
+    return _load_split(name, str(path), _file_state(path))
+
+
+def load_engine(name: str) -> "Engine | None":
+    """Return the loaded LiteRT engine of a model, shared between all readers, or None if it is not on the shelf.
+
+    Raises:
+        EngineError: The LiteRT form cannot be built or run.
+    """
+    artifact = load_artifact(name)
+    return None if artifact is None else _load_engine(name, artifact.fingerprint, artifact)
+
+
+def dataset_status() -> dict[str, Any]:
+    """Return where the dataset is, which file it is, and how to call it beside a number (`data status`)."""
+    from bloodcell.dataset import DatasetNotFoundError, describe_status, find_dataset
+
+    try:
+        path = find_dataset()
+    except DatasetNotFoundError:
+        return describe_status()
+    return _dataset_status(str(path), _file_state(path))
+
+
+def leaderboard() -> pd.DataFrame:
+    """Return one row per trained model, best test accuracy first, in the columns of LEADERBOARD_COLUMNS.
+
+    Accuracies, F1 and ECE are fractions; `test_low` and `test_high` bound the Wilson 95 % interval; `weights_mb` is
+    float32 parameters in bytes / 1024²; `latency_ms` is the median for one image and `step_time_ms` that of 32, both from
+    the LiteRT rows of the benchmark record. What was not measured or published is missing (NaN).
+    """
+    shelf = load_shelf()
+    benchmark_state = _file_state(artifacts_directory() / "benchmark.json")
+    fingerprints = tuple(sorted((name, artifact.fingerprint) for name, artifact in shelf.artifacts.items()))
+    return _leaderboard(fingerprints, benchmark_state, shelf, load_benchmark())
+
+
+def default_model() -> str | None:
+    """Return the default classifier: the fastest model within 0.2 points of the best val accuracy; None if none is trained."""
+    table = leaderboard()
+    return None if table.empty else _default_model(table[["name", "val_accuracy", "latency_ms", "weights_mb"]])
+
+
+def _file_state(path: Path) -> str:
+    """Return a string that changes when the file does; empty where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return ""
+    return f"{status.st_size}:{status.st_mtime_ns}"
+
+
+def _folder_state(directory: Path) -> str:
+    """Return a string that changes when any file below the folder does."""
+    digest = hashlib.sha256()
+    for path in sorted(directory.rglob("*")):
+        if path.is_file():
+            digest.update(f"{path.relative_to(directory)}={_file_state(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def _locked(array: np.ndarray) -> np.ndarray:
+    array.setflags(write=False)
+    return array
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _load_shelf(directory: str, state: str) -> "Shelf":
+    from bloodcell.artifact import load_shelf as read_shelf
+
+    return read_shelf(Path(directory))
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def _load_evaluation(name: str, fingerprint: str, split: str, _artifact: "Artifact") -> "Evaluation":
+    from bloodcell.evaluation import Evaluation
+
+    return Evaluation.from_dict(_artifact.load_evaluation(split))
+
+
+@st.cache_resource(max_entries=128, show_spinner=False)
+def _load_predictions(name: str, fingerprint: str, split: str, _artifact: "Artifact") -> "Predictions":
+    predictions = _artifact.load_predictions(split)
+    for array in (predictions.y_true, predictions.logits, predictions.image_hashes):
+        _locked(array)
+    return predictions
+
+
+@st.cache_resource(max_entries=128, show_spinner=False)
+def _load_probabilities(name: str, fingerprint: str, split: str, _artifact: "Artifact") -> np.ndarray:
+    from bloodcell.evaluation import softmax
+
+    predictions = _load_predictions(name, fingerprint, split, _artifact)
+    return _locked(np.asarray(softmax(predictions.logits, _artifact.manifest.temperature), np.float32))
+
+
+@st.cache_data(max_entries=128, show_spinner=False)
+def _load_history(name: str, fingerprint: str, _artifact: "Artifact") -> pd.DataFrame:
+    return _artifact.load_history()
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _load_benchmark(directory: str, state: str) -> "Benchmark | None":
+    if not state:
+        return None
+    from bloodcell.inference.benchmark import load_benchmark as read_benchmark
+
+    return read_benchmark(Path(directory))
+
+
+@st.cache_resource(max_entries=3, show_spinner=False)
+def _load_split(name: str, path: str, state: str) -> "Split":
+    from bloodcell.dataset import load_split as read_split
+
+    split = read_split(name, Path(path))
+    _locked(split.images)
+    _locked(split.labels)
+    return split
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _load_engine(name: str, fingerprint: str, _artifact: "Artifact") -> "Engine":
+    from bloodcell.inference.engine import load_engine as read_engine
+
+    return read_engine(_artifact)
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def _dataset_status(path: str, state: str) -> dict[str, Any]:
+    from bloodcell.dataset import describe_status
+
+    return describe_status()
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _leaderboard(
+    fingerprints: tuple[tuple[str, str], ...],
+    benchmark_state: str,
+    _shelf: "Shelf",
+    _benchmark: "Benchmark | None",
+) -> pd.DataFrame:
+    timings = benchmark_timings(_benchmark)
+    published = load_summary().set_index("name")
+    rows = []
+    for name, artifact in _shelf.artifacts.items():
+        manifest = artifact.manifest
+        test, val = artifact.load_evaluation("test"), artifact.load_evaluation("val")
+        study = published.loc[name] if name in published.index else None
+        rows.append(
+            {
+                "name": name,
+                "family": manifest.model["family"],
+                "origin": manifest.model["origin"],
+                "published_accuracy": np.nan if study is None else study["accuracy"],
+                "test_accuracy": test["accuracy"],
+                "test_low": test["accuracy_interval"][0],
+                "test_high": test["accuracy_interval"][1],
+                "val_accuracy": val["accuracy"],
+                "weighted_f1": test["weighted_f1"],
+                "parameters": manifest.parameters,
+                "weights_mb": manifest.weights_bytes_float32 / BYTES_PER_MB,
+                "latency_ms": timings.get(name, (np.nan, np.nan))[0],
+                "step_time_ms": timings.get(name, (np.nan, np.nan))[1],
+                "ece": test["ece"],
+                "published_memory_mb": np.nan if study is None else study["memory_mb"],
+                "published_step_time_ms": np.nan if study is None else study["step_time_ms"],
+                "dataset": manifest.dataset["label"],
+            }
+        )
+    table = pd.DataFrame(rows, columns=list(LEADERBOARD_COLUMNS))
+    return table.sort_values(["test_accuracy", "weights_mb"], ascending=[False, True], ignore_index=True)
+
+
+def benchmark_timings(benchmark: "Benchmark | None") -> dict[str, tuple[float, float]]:
+    """Return name -> (ms for one image, ms for a batch of 32) of the LiteRT float16 rows of a benchmark record."""
+    if benchmark is None:
+        return {}
+    rows = benchmark.rows
+    rows = rows[(rows["engine"] == "litert") & (rows["precision"] == "float16")]
+    return {row.name: (row.latency_ms_median, row.step_time_ms) for row in rows.itertuples(index=False)}
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _default_model(table: pd.DataFrame) -> str:
+    from bloodcell.evaluation import choose_default
+
+    # Without a benchmark the smaller model stands in for the faster one.
+    rows = table.assign(latency_ms=table["latency_ms"].fillna(table["weights_mb"]))
+    return choose_default(rows[["name", "val_accuracy", "latency_ms"]])

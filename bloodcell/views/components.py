@@ -1,0 +1,275 @@
+"""Widgets that every page shares: its opening, the model selection, charts with a table twin, and what is missing.
+
+The model selection is one list of names under `SELECTION_KEY`, held by one widget that is bound to the URL; the check
+boxes by family and the quick buttons only change that list.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import altair as alt
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from bloodcell.errors import BloodCellError
+from bloodcell.published import load_summary
+from bloodcell.views import cache
+from bloodcell.views.quantities import megabytes, percent
+from bloodcell.views.selection import default_selection, family_order, quick_selections
+from bloodcell.views.theme import Mode, family_style
+
+PRODUCT = "Blood Cell Lab"
+SELECTION_KEY = "models"
+RESEARCH_USE = "For research and teaching only. Not a medical device: do not use it for diagnosis."
+
+
+def open_page(title: str, question: str) -> None:
+    """Open a page: browser title, heading, one sentence, and the model selection in the sidebar. Call it first.
+
+    Args:
+        title: The page's name in the navigation.
+        question: One sentence that says what the reader is looking at and from which data.
+    """
+    st.set_page_config(page_title=f"{title} · {PRODUCT}", page_icon=":material/hematology:", layout="wide")
+    with st.sidebar:
+        _model_selection()
+    st.title(title, anchor=False)
+    st.markdown(question)
+
+
+def theme_mode() -> Mode:
+    """Return the ground that the reader sees, for figures that need to know it."""
+    return "dark" if st.context.theme.type == "dark" else "light"
+
+
+def selected_models() -> list[str]:
+    """Return the names that are on, in the order of the catalog's families; empty if the reader switched all off."""
+    chosen = set(st.session_state.get(SELECTION_KEY, []))
+    return [name for name in family_order(cache.leaderboard()) if name in chosen]
+
+
+def model_picker(key: str, label: str = "Model") -> str | None:
+    """Let the reader choose one trained model, with previous and next; the choice stays in the URL under `key`.
+
+    Returns:
+        The name, or None where nothing is trained.
+    """
+    names = family_order(cache.leaderboard())
+    if not names:
+        return None
+    if st.session_state.get(key) not in names and key not in st.query_params:
+        st.session_state[key] = next(iter(selected_models()), cache.default_model() or names[0])
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", wrap=False):
+        st.button(
+            "Previous model",
+            icon=":material/chevron_left:",
+            key=f"{key}_previous",
+            on_click=_step_model,
+            args=(key, names, -1),
+            width="content",
+            help="Previous model",
+        )
+        st.selectbox(label, names, key=key, bind="query-params", format_func=_describe_model)
+        st.button(
+            "Next model",
+            icon=":material/chevron_right:",
+            key=f"{key}_next",
+            on_click=_step_model,
+            args=(key, names, 1),
+            width="content",
+            help="Next model",
+        )
+    return cast(str, st.session_state[key])
+
+
+def missing_artifact(name: str | None = None) -> None:
+    """Say that a model, or every model, is not trained here, why if it is damaged, and which command brings it."""
+    damaged = {item.name: item.reason for item in cache.load_shelf().damaged}
+    if name in damaged:
+        st.error(f"**{name}** is on disk and cannot be used: {damaged[name]}", icon=":material/broken_image:")
+    elif name is not None:
+        st.info(f"No trained model **{name}** here yet. This command trains it:", icon=":material/model_training:")
+    else:
+        st.info("No trained model here yet. This command trains the first:", icon=":material/model_training:")
+    st.code(f"./dev python -m bloodcell train {name or 'cnn_4'}", language="bash")
+
+
+def show_damaged() -> None:
+    """Name every artifact that could not be read, with the reason; nothing where all are well."""
+    for item in cache.load_shelf().damaged:
+        st.warning(f"**{item.name}** was left out: {item.reason}", icon=":material/broken_image:")
+
+
+def missing_dataset(error: BloodCellError | None = None, key: str = "missing_dataset") -> None:
+    """Say that the dataset is not here and offer to download it, with progress; a failure is one sentence.
+
+    Args:
+        error: What `cache.load_split` raised; its message is shown.
+        key: The page's name, if a page shows this twice.
+    """
+    from bloodcell.dataset import download_dataset
+
+    st.info(
+        str(error) if error else "The dataset is not on this machine yet.",
+        icon=":material/database_off:",
+    )
+    if not st.button("Download BloodMNIST at 64×64", key=f"{key}_download", type="primary", icon=":material/download:"):
+        return
+    bar = st.progress(0.0, text="Asking the server …")
+
+    def show(num_bytes: int, total_bytes: int) -> None:
+        share = min(num_bytes / total_bytes, 1.0) if total_bytes else 0.0
+        bar.progress(share, text=f"{megabytes(num_bytes / 1024**2)} of {megabytes(total_bytes / 1024**2)}")
+
+    try:
+        download_dataset(show)
+    except BloodCellError as failure:
+        bar.empty()
+        st.error(str(failure), icon=":material/error:")
+        return
+    st.rerun()
+
+
+def chart_with_table(
+    figure: go.Figure | alt.TopLevelMixin,
+    table: pd.DataFrame,
+    key: str,
+    alt: str,
+    *,
+    column_config: Mapping[str, Any] | None = None,
+    **chart_options: Any,
+) -> Any:
+    """Show a chart and, one key press away, the same numbers as a table with a CSV button.
+
+    Args:
+        figure: Plotly or Altair figure.
+        table: The numbers that the figure draws.
+        key: Unique, beginning with the page's name.
+        alt: What the chart shows, for someone who does not see it, in a sentence.
+        column_config: Streamlit's column configuration of the table.
+        chart_options: Passed on to `st.plotly_chart` or `st.altair_chart`, such as `on_select`.
+
+    Returns:
+        What the chart element returns: its selection where `on_select` is given.
+    """
+    chart_tab, table_tab = st.tabs(["Chart", "Table"], key=f"{key}_view")
+    with chart_tab:
+        if isinstance(figure, go.Figure):
+            config = {"displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d"]}
+            event: Any = st.plotly_chart(figure, key=f"{key}_chart", alt=alt, config=config, **chart_options)
+        else:
+            event = st.altair_chart(cast(Any, figure), key=f"{key}_chart", alt=alt, width="stretch", **chart_options)
+    with table_tab:
+        st.dataframe(table, hide_index=True, column_config=column_config, key=f"{key}_table", alt=f"Table: {alt}")
+        download_csv(table, key, key=f"{key}_csv")
+    return event
+
+
+def download_csv(table: pd.DataFrame, name: str, key: str) -> None:
+    """Offer a table as a CSV file called `name`.csv."""
+    st.download_button(
+        "CSV",
+        table.to_csv(index=False).encode(),
+        file_name=f"{name}.csv",
+        mime="text/csv",
+        key=key,
+        icon=":material/download:",
+        on_click="ignore",
+        help="Download these numbers as comma-separated values",
+    )
+
+
+def research_use_notice() -> None:
+    """Say that this is no medical device; stands wherever a cell is judged."""
+    st.caption(f":material/science: {RESEARCH_USE}")
+
+
+def how_computed(text: str) -> None:
+    """Put the definition and source of the page's numbers, in Markdown, behind a closed heading."""
+    with st.expander("How this is computed", icon=":material/function:"):
+        st.markdown(text)
+
+
+def data_source_line(names: Sequence[str] | None = None) -> None:
+    """Say which file the shown numbers come from, as the artifacts themselves recorded it.
+
+    Args:
+        names: The models whose numbers stand on the page; None for all.
+    """
+    table = cache.leaderboard()
+    labels = table if names is None else table[table["name"].isin(list(names))]
+    distinct = sorted(set(labels["dataset"]))
+    if distinct:
+        st.caption(f":material/database: Measured on {'; '.join(distinct)}.")
+
+
+def _describe_model(name: str) -> str:
+    row = cache.leaderboard().set_index("name").loc[name]
+    return f"{name} · {percent(row['test_accuracy'])} · {megabytes(row['weights_mb'])}"
+
+
+def _step_model(key: str, names: Sequence[str], step: int) -> None:
+    current = st.session_state.get(key)
+    index = names.index(current) if current in names else 0
+    st.session_state[key] = names[(index + step) % len(names)]
+
+
+def _model_selection() -> None:
+    table = cache.leaderboard()
+    names = family_order(table)
+    if not names:
+        st.caption("No trained models yet: the model selection appears here with the first.")
+        return
+    if SELECTION_KEY not in st.session_state and SELECTION_KEY not in st.query_params:
+        st.session_state[SELECTION_KEY] = default_selection(table, cache.default_model())
+    chosen = [name for name in st.session_state.get(SELECTION_KEY, []) if name in names]
+    st.multiselect(
+        f"Models · {len(chosen)} of {len(names)} on",
+        names,
+        key=SELECTION_KEY,
+        bind="query-params",
+        placeholder="None is on",
+        select_all=False,
+        help="The same models are on for every page, and the address of the page keeps them.",
+    )
+    chosen = st.session_state[SELECTION_KEY]
+    with st.container(horizontal=True, gap="small"):
+        for label, (quick, meaning) in quick_selections(table, load_summary()).items():
+            st.button(
+                label,
+                key=f"selection_{label}",
+                on_click=_select,
+                args=(quick,),
+                help=meaning,
+                type="primary" if quick and set(quick) == set(chosen) else "secondary",
+                width="content",
+            )
+    with st.expander("By family, with accuracy and size", key="selection_families"):
+        _family_boxes(table, names, chosen)
+
+
+def _family_boxes(table: pd.DataFrame, names: Sequence[str], chosen: Sequence[str]) -> None:
+    from bloodcell.models.catalog import FAMILIES
+
+    rows = table.set_index("name")
+    mode = theme_mode()
+    for family in dict.fromkeys(rows.loc[list(names), "family"]):
+        st.caption(f"{family_style(family, mode).glyph} {FAMILIES.get(family, family)}")
+        for name in [name for name in names if rows.loc[name, "family"] == family]:
+            st.session_state[f"selection_on_{name}"] = name in chosen
+            numbers = f"{percent(rows.loc[name, 'test_accuracy'])} · {megabytes(rows.loc[name, 'weights_mb'])}"
+            st.checkbox(
+                f"{name}  :small[:gray[{numbers}]]",
+                key=f"selection_on_{name}",
+                on_change=_select_checked,
+                args=(list(names),),
+            )
+
+
+def _select(names: Sequence[str]) -> None:
+    st.session_state[SELECTION_KEY] = list(names)
+
+
+def _select_checked(names: Sequence[str]) -> None:
+    _select([name for name in names if st.session_state.get(f"selection_on_{name}")])

@@ -1,0 +1,49 @@
+"""How a number is written: percent with one decimal, sizes in MB, times in ms; a dash where there is none."""
+
+import math
+
+MISSING = "–"
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """Write a fraction in [0, 1] as percent, such as `98.2 %`."""
+    return MISSING if _is_missing(value) else f"{100 * value:.{digits}f} %"
+
+
+def points(value: float | None, digits: int = 1) -> str:
+    """Write a difference of two fractions in percentage points with its sign, such as `+1.4 points`."""
+    return MISSING if _is_missing(value) else f"{100 * value:+.{digits}f} points".replace("-", "−")
+
+
+def half_width(low: float | None, high: float | None) -> float:
+    """Return half the width of an interval, the number that stands behind ±; NaN where a bound is missing."""
+    return math.nan if _is_missing(low) or _is_missing(high) else (high - low) / 2
+
+
+def percent_interval(value: float | None, low: float | None, high: float | None, digits: int = 1) -> str:
+    """Write an accuracy with its interval, such as `98.2 % ± 0.4`; half the width of the interval stands behind ±."""
+    margin = half_width(low, high)
+    return percent(value, digits) if math.isnan(margin) else f"{percent(value, digits)} ± {100 * margin:.{digits}f}"
+
+
+def megabytes(value: float | None) -> str:
+    """Write a size with three figures, such as `0.512 MB` or `22.1 MB`."""
+    return MISSING if _is_missing(value) else f"{three_figures(value)} MB"
+
+
+def milliseconds(value: float | None) -> str:
+    """Write a time with up to three figures, such as `0.07 ms` or `12.5 ms`."""
+    return MISSING if _is_missing(value) else f"{three_figures(value)} ms"
+
+
+def three_figures(value: float) -> str:
+    """Write a positive number with three significant figures and at most three decimals."""
+    if value >= 100:
+        return f"{value:,.0f}"
+    if value >= 10:
+        return f"{value:.1f}"
+    return f"{value:.2f}" if value >= 1 else f"{value:.3f}"
+
+
+def _is_missing(value: float | None) -> bool:
+    return value is None or math.isnan(value)
