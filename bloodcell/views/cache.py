@@ -63,7 +63,7 @@ def load_evaluation(name: str, split: str = "test") -> "Evaluation | None":
 
 
 def load_predictions(name: str, split: str = "test") -> "Predictions | None":
-    """Return the stored true labels, logits and image hashes of a model, or None if it is not on the shelf. Read only."""
+    """Return a model's true labels, logits and image hashes, read only, or None if it is not on the shelf."""
     artifact = load_artifact(name)
     return None if artifact is None else _load_predictions(name, artifact.fingerprint, split, artifact)
 
@@ -133,8 +133,8 @@ def leaderboard() -> pd.DataFrame:
     """Return one row per trained model, best test accuracy first, in the columns of LEADERBOARD_COLUMNS.
 
     Accuracies, F1 and ECE are fractions; `test_low` and `test_high` bound the Wilson 95 % interval; `weights_mb` is
-    float32 parameters in bytes / 1024²; `latency_ms` is the median for one image and `step_time_ms` that of 32, both from
-    the LiteRT rows of the benchmark record. What was not measured or published is missing (NaN).
+    float32 parameters in bytes / 1024²; `latency_ms` is the median for one image and `step_time_ms` that of 32, both
+    from the LiteRT rows of the benchmark record. What was not measured or published is missing (NaN).
     """
     shelf = load_shelf()
     benchmark_state = _file_state(artifacts_directory() / "benchmark.json")
@@ -143,7 +143,7 @@ def leaderboard() -> pd.DataFrame:
 
 
 def default_model() -> str | None:
-    """Return the default classifier: the fastest model within 0.2 points of the best val accuracy; None if none is trained."""
+    """Return the default classifier: the fastest within 0.2 points of the best val accuracy; None if none is trained."""
     table = leaderboard()
     return None if table.empty else _default_model(table[["name", "val_accuracy", "latency_ms", "weights_mb"]])
 
@@ -246,18 +246,21 @@ def _leaderboard(
     _shelf: "Shelf",
     _benchmark: "Benchmark | None",
 ) -> pd.DataFrame:
+    from bloodcell.models.catalog import CATALOG
+
     timings = benchmark_timings(_benchmark)
     published = load_summary().set_index("name")
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name, artifact in _shelf.artifacts.items():
         manifest = artifact.manifest
         test, val = artifact.load_evaluation("test"), artifact.load_evaluation("val")
+        spec = CATALOG.get(manifest.model)
         study = published.loc[name] if name in published.index else None
         rows.append(
             {
                 "name": name,
-                "family": manifest.model["family"],
-                "origin": manifest.model["origin"],
+                "family": "other" if spec is None else spec.family,
+                "origin": "other" if spec is None else spec.origin,
                 "published_accuracy": np.nan if study is None else study["accuracy"],
                 "test_accuracy": test["accuracy"],
                 "test_low": test["accuracy_interval"][0],
@@ -289,8 +292,9 @@ def benchmark_timings(benchmark: "Benchmark | None") -> dict[str, tuple[float, f
 
 @st.cache_data(max_entries=8, show_spinner=False)
 def _default_model(table: pd.DataFrame) -> str:
-    from bloodcell.evaluation import choose_default
+    from bloodcell.evaluation.comparison import choose_default
 
-    # Without a benchmark the smaller model stands in for the faster one.
-    rows = table.assign(latency_ms=table["latency_ms"].fillna(table["weights_mb"]))
+    timed = table.dropna(subset="latency_ms")
+    # Where nothing was timed yet, the smaller model stands in for the faster one.
+    rows = table.assign(latency_ms=table["weights_mb"]) if timed.empty else timed
     return choose_default(rows[["name", "val_accuracy", "latency_ms"]])

@@ -108,7 +108,7 @@ def missing_dataset(error: BloodCellError | None = None, key: str = "missing_dat
         error: What `cache.load_split` raised; its message is shown.
         key: The page's name, if a page shows this twice.
     """
-    from bloodcell.dataset import download_dataset
+    from bloodcell.dataset.download import download_dataset
 
     st.info(
         str(error) if error else "The dataset is not on this machine yet.",

@@ -1,7 +1,7 @@
 """Colours, marks and chart style. Plain data: nothing here imports Streamlit.
 
-The colours come from the stain: violet nuclei, rose cytoplasm. Every colour has a form for the light ground and one for
-the dark ground, because the violet of the one would vanish on the other. `.streamlit/config.toml` holds the same grounds.
+The colours come from the stain: violet nuclei, rose cytoplasm. Every colour has a form for the light ground and one
+for the dark ground, because the violet of the one would vanish on the other. `.streamlit/config.toml` holds the same.
 """
 
 from dataclasses import dataclass
@@ -125,7 +125,7 @@ def family_style(family: str, mode: Mode) -> FamilyStyle:
 
 
 def style_figure(figure: go.Figure, mode: Mode, height: int | None = None) -> go.Figure:
-    """Give a Plotly figure the project's look, in place, and return it: no ground of its own, quiet grid, small margins.
+    """Give a Plotly figure the project's look, in place, and return it: no own ground, quiet grid, small margins.
 
     Args:
         figure: Any Plotly figure.
