@@ -1,6 +1,7 @@
 """The dataset: its classes, its file, its splits, and the one road from pixels to a network's input."""
 
 from bloodcell.dataset.classes import CLASS_CODES, CLASS_NAMES
+from bloodcell.dataset.download import download_dataset
 from bloodcell.dataset.images import INPUT_SIZE, MINIMUM_SIDE, Box, Framed, frame_image, prepare_images
 from bloodcell.dataset.source import (
     DatasetIdentity,
@@ -30,6 +31,7 @@ __all__ = [
     "Matching",
     "Split",
     "describe_status",
+    "download_dataset",
     "find_dataset",
     "frame_image",
     "hash_images",
