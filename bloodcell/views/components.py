@@ -4,6 +4,7 @@ The model selection is one list of names under `SELECTION_KEY`, held by one widg
 boxes by family and the quick buttons only change that list.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -12,15 +13,18 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from bloodcell.dataset import download_dataset
 from bloodcell.errors import BloodCellError
 from bloodcell.published import load_summary
 from bloodcell.views import cache
+from bloodcell.views.background import find_job, start_job
 from bloodcell.views.quantities import megabytes, percent
 from bloodcell.views.selection import default_selection, family_order, quick_selections
 from bloodcell.views.theme import Mode, family_style
 
 PRODUCT = "Blood Cell Lab"
 SELECTION_KEY = "models"
+DOWNLOAD_JOB = "dataset download"
 RESEARCH_USE = "For research and teaching only. Not a medical device: do not use it for diagnosis."
 
 
@@ -104,31 +108,21 @@ def show_damaged() -> None:
 def missing_dataset(error: BloodCellError | None = None, key: str = "missing_dataset") -> None:
     """Say that the dataset is not here and offer to download it, with progress; a failure is one sentence.
 
+    The download runs in the background: the reader may go to another page and come back to it.
+
     Args:
         error: What `cache.load_split` raised; its message is shown.
         key: The page's name, if a page shows this twice.
     """
-    from bloodcell.dataset.download import download_dataset
-
     st.info(
         str(error) if error else "The dataset is not on this machine yet.",
         icon=":material/database_off:",
     )
-    if not st.button("Download BloodMNIST at 64×64", key=f"{key}_download", type="primary", icon=":material/download:"):
+    if "BLOODCELL_DATA" in os.environ:  # a download goes to the cache, where this variable keeps it from being found
         return
-    bar = st.progress(0.0, text="Asking the server …")
-
-    def show(num_bytes: int, total_bytes: int) -> None:
-        share = min(num_bytes / total_bytes, 1.0) if total_bytes else 0.0
-        bar.progress(share, text=f"{megabytes(num_bytes / 1024**2)} of {megabytes(total_bytes / 1024**2)}")
-
-    try:
-        download_dataset(show)
-    except BloodCellError as failure:
-        bar.empty()
-        st.error(str(failure), icon=":material/error:")
-        return
-    st.rerun()
+    job = find_job(DOWNLOAD_JOB)
+    running = job is not None and job.state == "running"
+    st.fragment(_download_offer, run_every=1.0 if running else None)(key)
 
 
 def chart_with_table(
@@ -202,6 +196,33 @@ def data_source_line(names: Sequence[str] | None = None) -> None:
     distinct = sorted(set(labels["dataset"]))
     if distinct:
         st.caption(f":material/database: Measured on {'; '.join(distinct)}.")
+
+
+def _download_offer(key: str) -> None:
+    """Show the download: its button with address, licence and MD5, or how far it is, or why it failed."""
+    from bloodcell.dataset.source import dataset_info
+
+    job = find_job(DOWNLOAD_JOB)
+    if job is not None and job.state == "running":
+        text = f"{job.done / 1e6:.0f} of {job.total / 1e6:.0f} MB" if job.total else "Asking the server …"
+        st.progress(job.fraction, text=f"Downloading BloodMNIST at 64×64: {text}")
+        st.caption("It goes on while you look at other pages.")
+        return
+    if job is not None and job.state == "done" and st.session_state.get(DOWNLOAD_JOB) != job.started:
+        st.session_state[DOWNLOAD_JOB] = job.started  # once per download: the page finds the file now, or says why not
+        st.rerun()
+    if job is not None and job.error is not None:
+        if not isinstance(job.error, BloodCellError):
+            raise job.error
+        st.error(str(job.error), icon=":material/error:")
+    facts = cache.dataset_status()["download"]
+    here = facts["partial_bytes"]
+    label = f"Continue the download ({here / 1e6:.0f} MB are here)" if here else "Download BloodMNIST at 64×64 (156 MB)"
+    if st.button(label, key=f"{key}_download", type="primary", icon=":material/download:"):
+        start_job(DOWNLOAD_JOB, lambda report: download_dataset(report))
+        st.rerun()
+    licence = dataset_info()["license"]
+    st.caption(f"MedMNIST's own file, {licence}, from {facts['address']}, checked by its MD5 `{facts['md5']}`.")
 
 
 def _describe_model(name: str) -> str:

@@ -1,0 +1,129 @@
+"""Figures about the classes and about single answers: how many images, which probabilities, who agrees."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from bloodcell.dataset import CLASS_CODES, CLASS_NAMES
+from bloodcell.views import theme
+
+SPLIT_PATTERNS: dict[str, tuple[str, float]] = {"train": ("", 1.0), "val": ("/", 0.75), "test": (".", 0.5)}
+"""Hatching and opacity of each split's part of a bar."""
+
+
+def class_balance_figure(counts: pd.DataFrame, mode: theme.Mode) -> go.Figure:
+    """Return stacked bars, one per class, one part per split.
+
+    Args:
+        counts: One row per class in class order; a column per known split, numbers of images.
+        mode: The ground it will stand on.
+    """
+    figure = go.Figure()
+    totals = counts.sum(axis=1)
+    share = totals / max(int(totals.sum()), 1)
+    labels = [f"{theme.CLASS_GLYPHS[index]} {name}" for index, name in enumerate(CLASS_NAMES)]
+    for split in counts.columns:
+        pattern, opacity = SPLIT_PATTERNS[split]
+        figure.add_bar(
+            y=labels,
+            x=counts[split],
+            name=split,
+            orientation="h",
+            marker={
+                "color": list(theme.CLASS_COLORS),
+                "opacity": opacity,
+                "pattern": {"shape": pattern, "fgcolor": theme.palette(mode).ground, "size": 6},
+            },
+            hovertemplate="%{x:,} " + split + " images of %{y}<extra></extra>",
+        )
+    figure.add_scatter(
+        y=labels,
+        x=totals,
+        mode="text",
+        text=[f"  {total:,} ({part:.1%})".replace("%", " %") for total, part in zip(totals, share, strict=True)],
+        textposition="middle right",
+        textfont={"color": theme.palette(mode).text},
+        hoverinfo="skip",
+        showlegend=False,
+        cliponaxis=False,
+    )
+    figure.update_layout(barmode="stack", legend={"orientation": "h", "y": 1.08, "x": 0, "traceorder": "normal"})
+    figure.update_yaxes(autorange="reversed")
+    figure.update_xaxes(title="images", range=[0, float(totals.max()) * 1.22 if len(totals) else 1], tickformat=",")
+    return theme.style_figure(figure, mode, height=360)
+
+
+def probability_bars_figure(probabilities: Sequence[float] | np.ndarray, mode: theme.Mode) -> go.Figure:
+    """Return one horizontal bar per class, in class order, with its calibrated probability in per cent.
+
+    Args:
+        probabilities: (8,) in [0, 1], summing to 1.
+        mode: The ground it will stand on.
+    """
+    values = np.asarray(probabilities, dtype=np.float64)
+    colors = theme.palette(mode)
+    best = int(values.argmax())
+    names = [
+        f"<b>{theme.CLASS_GLYPHS[index]} {name}</b>" if index == best else f"{theme.CLASS_GLYPHS[index]} {name}"
+        for index, name in enumerate(CLASS_NAMES)
+    ]
+    figure = go.Figure(
+        go.Bar(
+            y=names,
+            x=values,
+            orientation="h",
+            marker={"color": list(theme.CLASS_COLORS), "line": {"color": colors.text, "width": 0}},
+            text=[percent(value) for value in values],
+            textposition="outside",
+            textfont={"color": colors.text},
+            cliponaxis=False,
+            hovertemplate="%{y}: %{text}<extra></extra>",
+        )
+    )
+    figure.update_yaxes(autorange="reversed")
+    figure.update_xaxes(range=[0, 1.14], tickvals=[0, 0.25, 0.5, 0.75, 1], tickformat=".0%")
+    figure.update_layout(showlegend=False, bargap=0.28)
+    return theme.style_figure(figure, mode, height=270)
+
+
+def opinions_figure(opinions: Mapping[str, np.ndarray], mode: theme.Mode) -> go.Figure:
+    """Return a map of probabilities, one row per model and one column per class.
+
+    Args:
+        opinions: (8,) probabilities by model name, first to last from the top.
+        mode: The ground it will stand on.
+    """
+    names = list(opinions)
+    values = np.stack([np.asarray(opinions[name], dtype=np.float64) for name in names])
+    columns = [f"{theme.CLASS_GLYPHS[index]} {code}" for index, code in enumerate(CLASS_CODES)]
+    figure = go.Figure(
+        go.Heatmap(
+            z=values,
+            x=columns,
+            y=names,
+            text=[[percent(value) if value >= 0.0005 else "" for value in row] for row in values],
+            texttemplate="%{text}",
+            customdata=np.tile(np.array(CLASS_NAMES, dtype=object), (len(names), 1)),
+            hovertemplate="%{y}: %{z:.1%} %{customdata}<extra></extra>",
+            colorscale=theme.SEQUENTIAL_SCALE,
+            zmin=0,
+            zmax=1,
+            showscale=False,
+            xgap=2,
+            ygap=3,
+        )
+    )
+    figure.update_yaxes(autorange="reversed", type="category", showgrid=False)
+    figure.update_xaxes(side="top", type="category", showgrid=False)
+    return theme.style_figure(figure, mode, height=44 + 34 * len(names))
+
+
+def percent(value: float) -> str:
+    """Return a probability as per cent with one decimal; what rounds to 0 or 100 without being it says so."""
+    if value >= 0.9995:
+        return "> 99.9 %"
+    if 0 < value < 0.0005:
+        return "< 0.1 %"
+    return f"{100 * value:.1f} %"
