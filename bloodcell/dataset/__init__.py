@@ -1,6 +1,6 @@
 """The dataset: its classes, its file, its splits, and the one road from pixels to a network's input."""
 
-from bloodcell.dataset.classes import CLASS_CODES, CLASS_NAMES
+from bloodcell.dataset.classes import CLASS_CODES, CLASS_NAMES, CLASS_NOTES, ClassNote
 from bloodcell.dataset.download import download_dataset
 from bloodcell.dataset.images import INPUT_SIZE, MINIMUM_SIDE, Box, Framed, frame_image, prepare_images
 from bloodcell.dataset.source import (
@@ -14,6 +14,7 @@ from bloodcell.dataset.splits import (
     Matching,
     Split,
     hash_images,
+    load_labels,
     load_split,
     match_images,
     verify_dataset,
@@ -22,10 +23,12 @@ from bloodcell.dataset.splits import (
 __all__ = [
     "CLASS_CODES",
     "CLASS_NAMES",
+    "CLASS_NOTES",
     "INPUT_SIZE",
     "MINIMUM_SIDE",
     "SPLITS",
     "Box",
+    "ClassNote",
     "DatasetIdentity",
     "Framed",
     "Matching",
@@ -36,6 +39,7 @@ __all__ = [
     "frame_image",
     "hash_images",
     "identify_dataset",
+    "load_labels",
     "load_split",
     "match_images",
     "prepare_images",

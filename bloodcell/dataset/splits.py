@@ -110,6 +110,23 @@ def verify_dataset(path: Path | None = None) -> DatasetIdentity:
     return identity
 
 
+def load_labels(path: Path | None = None) -> dict[str, np.ndarray]:
+    """Return the labels of every split, (n,) int64 each, without reading any image.
+
+    Raises:
+        DatasetNotFoundError: There is no file.
+        DatasetDamagedError: The file is truncated, lacks an array, or an array has a wrong shape, type or value.
+    """
+    path = find_dataset() if path is None else Path(path)
+    labels = {}
+    with _open_archive(path) as archive:
+        for name in SPLITS:
+            num_images = _check_headers(archive, name, path)
+            labels[name] = _read_array(archive, f"{name}_labels", path).reshape(num_images).astype(np.int64)
+            _check_labels(labels[name], name, path)
+    return labels
+
+
 def count_images(path: Path) -> dict[str, int]:
     """Return the number of images per split from the arrays' headers alone, without reading any image.
 
@@ -129,7 +146,7 @@ def hash_images(images: np.ndarray) -> np.ndarray:
     """
     if images.ndim != 4 or images.shape[1:] != (INPUT_SIZE, INPUT_SIZE, 3) or images.dtype != np.uint8:
         raise ValueError(f"Expected (n, 64, 64, 3) uint8 images. Received: {images.shape} {images.dtype}")
-    digests = (hashlib.blake2b(np.ascontiguousarray(image), digest_size=8).digest() for image in images)
+    digests = (hashlib.blake2b(image.tobytes(), digest_size=8).digest() for image in images)
     return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
 
 

@@ -1,18 +1,39 @@
 """From true labels and scores to numbers."""
 
+from bloodcell.evaluation.agreement import compare_predictions, most_confused_pairs
 from bloodcell.evaluation.calibration import (
+    calibration_error_interval,
     expected_calibration_error,
     fit_temperature,
+    reliability_curve,
+    risk_coverage_curve,
     softmax,
+)
+from bloodcell.evaluation.comparison import (
+    PairedDifference,
+    choose_default,
+    holm_correction,
+    paired_difference,
+    pareto_front,
 )
 from bloodcell.evaluation.metrics import ClassReport, Evaluation, compute_confusion_matrix, wilson_interval
 
 __all__ = [
     "ClassReport",
     "Evaluation",
+    "PairedDifference",
+    "calibration_error_interval",
+    "choose_default",
+    "compare_predictions",
     "compute_confusion_matrix",
     "expected_calibration_error",
     "fit_temperature",
+    "holm_correction",
+    "most_confused_pairs",
+    "paired_difference",
+    "pareto_front",
+    "reliability_curve",
+    "risk_coverage_curve",
     "softmax",
     "wilson_interval",
 ]

@@ -68,6 +68,111 @@ def expected_calibration_error(y_true: np.ndarray, y_score: np.ndarray, num_bins
     return float(np.abs(gaps).sum() / len(confidence))
 
 
+def calibration_error_interval(
+    y_true: np.ndarray,
+    y_score: np.ndarray,
+    num_bins: int = NUM_BINS,
+    num_resamples: int = 1000,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Return a bootstrap 95 % interval (low, high) of the expected calibration error, in [0, 1].
+
+    A resample's error is larger than the sample's, because noise in a bin never cancels; the interval is therefore
+    shifted down by the mean of that excess, and cut at 0.
+
+    Args:
+        y_true: (n,) class indices.
+        y_score: (n, classes) probabilities.
+        num_bins: As in `expected_calibration_error`.
+        num_resamples: Bootstrap resamples of the n images.
+        seed: Of the resampling; the same seed gives the same interval.
+    """
+    confidence, correct = _confidence_and_correct(y_true, y_score)
+    bins, gaps, num_images = _bin_of(confidence, num_bins), confidence - correct, len(confidence)
+    gap_of_bin = np.zeros((num_images, num_bins))
+    gap_of_bin[np.arange(num_images), bins] = gaps
+    generator = np.random.default_rng(seed)
+    errors = []
+    for start in range(0, num_resamples, 100):
+        size = min(100, num_resamples - start)
+        draws = generator.multinomial(num_images, np.full(num_images, 1 / num_images), size=size)
+        errors.append(np.abs(draws @ gap_of_bin).sum(axis=1) / num_images)
+    resampled = np.concatenate(errors)
+    excess = resampled.mean() - expected_calibration_error(y_true, y_score, num_bins)
+    low, high = np.clip(np.quantile(resampled, [0.025, 0.975]) - excess, 0, 1)
+    return float(low), float(high)
+
+
+def reliability_curve(y_true: np.ndarray, y_score: np.ndarray, num_bins: int = NUM_BINS) -> "pd.DataFrame":
+    """Return how often answers of a given confidence are right, one row per bin of confidence.
+
+    Args:
+        y_true: (n,) class indices.
+        y_score: (n, classes) probabilities.
+        num_bins: Bins of equal width over [0, 1].
+
+    Returns:
+        Columns bin_low, bin_high, num_images, confidence (mean), accuracy, accuracy_low, accuracy_high (Wilson 95 %);
+        the last four are NaN in a bin without images.
+    """
+    import pandas as pd
+
+    from bloodcell.evaluation.metrics import wilson_interval
+
+    confidence, correct = _confidence_and_correct(y_true, y_score)
+    bins = _bin_of(confidence, num_bins)
+    counts = np.bincount(bins, minlength=num_bins)
+    num_right = np.bincount(bins, weights=correct, minlength=num_bins).astype(np.int64)
+    divisor = np.where(counts > 0, counts, np.nan)
+    intervals = [
+        wilson_interval(int(right), int(count)) if count else (np.nan, np.nan)
+        for right, count in zip(num_right, counts, strict=True)
+    ]
+    edges = np.linspace(0, 1, num_bins + 1)
+    return pd.DataFrame(
+        {
+            "bin_low": edges[:-1],
+            "bin_high": edges[1:],
+            "num_images": counts,
+            "confidence": np.bincount(bins, weights=confidence, minlength=num_bins) / divisor,
+            "accuracy": num_right / divisor,
+            "accuracy_low": [low for low, _ in intervals],
+            "accuracy_high": [high for _, high in intervals],
+        }
+    )
+
+
+def risk_coverage_curve(y_true: np.ndarray, y_score: np.ndarray) -> "pd.DataFrame":
+    """Return what is wrong among the answers if only the more confident ones are given.
+
+    Args:
+        y_true: (n,) class indices.
+        y_score: (n, classes) probabilities.
+
+    Returns:
+        One row per distinct confidence, highest first: threshold (lowest confidence that is answered), num_images
+        answered, coverage (their fraction, the last is 1), risk (fraction wrong among them), accuracy (1 - risk).
+    """
+    import pandas as pd
+
+    confidence, correct = _confidence_and_correct(y_true, y_score)
+    order = np.argsort(-confidence, kind="stable")
+    ranked = confidence[order]
+    num_wrong = np.cumsum(1 - correct[order])
+    last_of_tie = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
+    num_images = last_of_tie + 1
+    risk = num_wrong[last_of_tie] / num_images
+    return pd.DataFrame(
+        {
+            "threshold": ranked[last_of_tie],
+            "num_images": num_images,
+            "coverage": num_images / len(ranked),
+            "risk": risk,
+            "accuracy": 1 - risk,
+        }
+    )
+
+
 def _softmax64(logits: np.ndarray, temperature: float) -> np.ndarray:
     if not temperature > 0:
         raise ValueError(f"Expected a temperature above 0. Received: {temperature}")
