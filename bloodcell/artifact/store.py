@@ -5,14 +5,16 @@ import json
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from bloodcell.artifact.manifest import MANIFEST_FILE, Manifest
 from bloodcell.errors import ArtifactDamagedError, ArtifactNotFoundError
 from bloodcell.files import artifacts_directory, file_sha256
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 WEIGHTS_FILE = "weights.safetensors"
 LITERT_FILE = "model.tflite"
@@ -66,8 +68,10 @@ class Artifact:
         """The LiteRT form, where the artifact ships one."""
         return self.directory / LITERT_FILE if LITERT_FILE in self.manifest.files else None
 
-    def load_history(self) -> pd.DataFrame:
+    def load_history(self) -> "pd.DataFrame":
         """Return one row per epoch: epoch, loss, accuracy, val_loss, val_accuracy, learning_rate, seconds."""
+        import pandas as pd  # a second that `models` and `classify` need not wait for
+
         return pd.read_csv(self.directory / HISTORY_FILE)
 
     def load_predictions(self, split: str) -> Predictions:

@@ -7,10 +7,9 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from bloodcell.artifact.manifest import MANIFEST_FILE, Manifest
 from bloodcell.artifact.store import (
@@ -27,6 +26,9 @@ from bloodcell.artifact.store import (
 from bloodcell.errors import StorageError
 from bloodcell.files import artifacts_directory, file_sha256, write_atomically
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 __all__ = ["LITERT_FILE", "add_file", "publish_artifact"]
 
 
@@ -34,7 +36,7 @@ def publish_artifact(
     manifest: Manifest,
     *,
     weights: bytes | None,
-    history: pd.DataFrame,
+    history: "pd.DataFrame",
     predictions: list[Predictions],
     evaluations: dict[str, dict[str, Any]],
     directory: Path | None = None,

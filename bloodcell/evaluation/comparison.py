@@ -1,6 +1,6 @@
 """Which of two models is better, which models are worth their cost, and which one answers by default."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -101,22 +101,21 @@ def pareto_front(cost: Sequence[float] | np.ndarray, score: Sequence[float] | np
     return ~beaten & ~np.isnan(costs) & ~np.isnan(scores)
 
 
-def choose_default(rows: "pd.DataFrame", margin: float = DEFAULT_MARGIN) -> str:
+def choose_default(rows: "pd.DataFrame | Mapping[str, Sequence]", margin: float = DEFAULT_MARGIN) -> str:
     """Return the model that answers by default: the fastest whose val accuracy is within `margin` of the best.
 
     Chosen on val and on time alone, so that test stays unread. Where none of these was timed, the most accurate of
     them; ties go to the more accurate, then to the first name.
 
     Args:
-        rows: Columns name, val_accuracy (fraction), latency_ms (NaN where it was not measured); at least one row with a
-            val accuracy.
+        rows: Columns name, val_accuracy (fraction), latency_ms (NaN where it was not measured), as a DataFrame or, for
+            those who cannot wait for pandas, a dict; at least one row with a val accuracy.
     """
-    known = rows[rows["val_accuracy"].notna()]
-    if known.empty:
-        raise ValueError(f"Expected at least one model with a val accuracy. Received: {len(rows)} rows without one")
-    best = known["val_accuracy"].max()
-    near = known[known["val_accuracy"] >= best - margin - 1e-9]
-    ranked = near.sort_values(
-        ["latency_ms", "val_accuracy", "name"], ascending=[True, False, True], na_position="last", kind="stable"
-    )
-    return str(ranked["name"].iloc[0])
+    names = [str(name) for name in rows["name"]]
+    accuracies = np.asarray(rows["val_accuracy"], dtype=np.float64)
+    latencies = np.asarray(rows["latency_ms"], dtype=np.float64)
+    if np.isnan(accuracies).all():
+        raise ValueError(f"Expected at least one model with a val accuracy. Received: {len(names)} rows without one")
+    near = np.flatnonzero(accuracies >= np.nanmax(accuracies) - margin - 1e-9)  # a NaN is never near
+    ranks = {row: (np.isnan(latencies[row]), np.nan_to_num(latencies[row]), -accuracies[row], names[row]) for row in near}
+    return names[min(ranks, key=ranks.__getitem__)]

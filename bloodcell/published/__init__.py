@@ -4,31 +4,42 @@
 the test split; memory is as printed, in KB/1000 for the two basic CNNs and in bytes/1024² for the others.
 """
 
+import csv
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 STUDY = "Nushi and Islek, Deep Learning for Automated Blood Cell Classification, 2024/25"
 
 _DIRECTORY = Path(__file__).parent
 
 
-def load_summary() -> pd.DataFrame:
+def load_summary() -> "pd.DataFrame":
     """Return one row per network of the study, in its order: accuracy, F1, parameters, memory, step time."""
     return _read("summary").copy()
 
 
-def load_reports() -> pd.DataFrame:
+def published_accuracies() -> dict[str, float]:
+    """Return the published test accuracy by network, as fractions; without pandas, for the command line."""
+    with open(_DIRECTORY / "summary.csv", encoding="utf-8", newline="") as stream:
+        return {row["name"]: float(row["accuracy"]) for row in csv.DictReader(stream) if row["accuracy"]}
+
+
+def load_reports() -> "pd.DataFrame":
     """Return the published per-class reports: name, class_index, precision, recall, f1_score, support."""
     return _read("reports").copy()
 
 
-def load_confusion_matrices() -> pd.DataFrame:
+def load_confusion_matrices() -> "pd.DataFrame":
     """Return the published confusion matrices in long form: name, true_class, predicted_class, count."""
     return _read("confusion_matrices").copy()
 
 
 @cache
-def _read(table: str) -> pd.DataFrame:
+def _read(table: str) -> "pd.DataFrame":
+    import pandas as pd  # a second that the command line need not wait for
+
     return pd.read_csv(_DIRECTORY / f"{table}.csv")
