@@ -117,5 +117,7 @@ def choose_default(rows: "pd.DataFrame | Mapping[str, Sequence]", margin: float 
     if np.isnan(accuracies).all():
         raise ValueError(f"Expected at least one model with a val accuracy. Received: {len(names)} rows without one")
     near = np.flatnonzero(accuracies >= np.nanmax(accuracies) - margin - 1e-9)  # a NaN is never near
-    ranks = {row: (np.isnan(latencies[row]), np.nan_to_num(latencies[row]), -accuracies[row], names[row]) for row in near}
+    ranks = {
+        row: (np.isnan(latencies[row]), np.nan_to_num(latencies[row]), -accuracies[row], names[row]) for row in near
+    }
     return names[min(ranks, key=ranks.__getitem__)]
