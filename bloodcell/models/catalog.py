@@ -216,7 +216,34 @@ _STUDY = (
     ),
 )
 
-CATALOG: dict[str, ModelSpec] = {spec.name: spec for spec in _STUDY}
+# Small has one block in stage 1, where the maps are largest: a second costs a fifth of the time for 11 k parameters.
+_OURS = tuple(
+    ModelSpec(name, "hemanet", description, options, origin="ours", fidelity="own design")
+    for name, description, options in (
+        (
+            "hemanet_nano",
+            "Our smallest network: residual blocks with attention in 64 kB.",
+            {"filters": (8, 16, 24), "blocks": (1, 2, 2)},
+        ),
+        (
+            "hemanet_tiny",
+            "The design of hemanet_nano with two times the channels, in 250 kB.",
+            {"filters": (16, 32, 48), "blocks": (1, 2, 2)},
+        ),
+        (
+            "hemanet_small",
+            "The design of hemanet_nano with three to four times the channels, in 1 MB.",
+            {"filters": (24, 48, 104), "blocks": (1, 2, 2)},
+        ),
+        (
+            "hemanet_base",
+            "The design of hemanet_nano with four to seven times the channels and one block more, in 5 MB.",
+            {"filters": (32, 64, 176), "blocks": (1, 2, 3)},
+        ),
+    )
+)
+
+CATALOG: dict[str, ModelSpec] = {spec.name: spec for spec in (*_STUDY, *_OURS)}
 
 
 def get_spec(name: str) -> ModelSpec:

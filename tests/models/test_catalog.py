@@ -41,6 +41,14 @@ STUDY_COUNTS = {
     "vgg16_cbam": (5_800_994, 5_800_994),
 }
 
+HEMANET_LIMITS = {
+    # name: (parameters, stored bytes: kernels as float16, vectors as float32; the size the row promises, bytes)
+    "hemanet_nano": (30_860, 63_744, 64_000),
+    "hemanet_tiny": (119_552, 243_104, 250_000),
+    "hemanet_small": (437_986, 883_384, 1_000_000),
+    "hemanet_base": (1_691_246, 3_397_240, 5_000_000),
+}
+
 
 def count(variables):
     return sum(int(np.prod(variable.shape)) for variable in variables)
@@ -55,6 +63,32 @@ def test_study_networks_have_the_study_counts(name, counts, built):
     model = built(name)
     assert (count(model.weights), count(model.trainable_weights)) == counts
     assert model.count_params() == counts[0]
+
+
+def test_our_networks_come_after_the_study_smallest_first():
+    assert [name for name, spec in CATALOG.items() if spec.origin == "ours"] == list(HEMANET_LIMITS)
+
+
+@pytest.mark.parametrize(("name", "limits"), HEMANET_LIMITS.items())
+def test_our_networks_keep_their_promised_size(name, limits, built):
+    parameters, stored, promised = limits
+    model = built(name)
+    sizes = [int(np.prod(variable.shape)) * (2 if len(variable.shape) > 1 else 4) for variable in model.weights]
+    assert (model.count_params(), sum(sizes)) == (parameters, stored)
+    assert stored <= promised
+
+
+def test_our_networks_have_a_bias_only_where_no_normalization_follows(built):
+    """A bias before batch normalization would be dead weight; momentum 0.9 lets short trainings be judged."""
+    model = built("hemanet_base")
+    layers = {type(layer).__name__: [] for layer in model.layers}
+    for layer in model.layers:
+        layers[type(layer).__name__].append(layer)
+    assert not any(layer.use_bias for layer in layers["Conv2D"])
+    assert len(layers["BatchNormalization"]) == len(layers["Conv2D"])
+    assert {layer.momentum for layer in layers["BatchNormalization"]} == {0.9}
+    assert len(layers["AveragePooling2D"]) == 2, "stages 2 and 3 begin with a pooled shortcut"
+    assert model.get_layer("stage3c_add").output.shape == (None, 8, 8, 176)
 
 
 @pytest.mark.parametrize("name", CATALOG)
@@ -122,14 +156,14 @@ def test_penalty_sits_on_the_convolutions_only(built):
 
 
 def test_dropout_rates_are_those_of_the_rows(built):
-    rates = {name: [layer.rate for layer in built(name).layers if hasattr(layer, "rate")] for name in STUDY_COUNTS}
+    rates = {name: [layer.rate for layer in built(name).layers if hasattr(layer, "rate")] for name in CATALOG}
     assert {name: found for name, found in rates.items() if found} == {
         "cnn_dropout40": [0.4],
         "cnn_dropout50": [0.5],
         "cnn_bn_dropout40": [0.4],
         "cnn_residual": [0.4],
         "vgg16_dropout": [0.5, 0.5],
-    }
+    } | {name: [0.2] for name in HEMANET_LIMITS}
 
 
 def test_deep_network_without_normalization_keeps_its_signal(built):
