@@ -28,8 +28,8 @@ _MANUAL = "WHO, Manual of basic techniques for a health laboratory, 2nd ed., 200
 
 CLASS_NOTES: dict[str, ClassNote] = {
     "basophil": ClassNote(
-        "Very large, round, deep purple granules, less tightly packed than an eosinophil's, lie over the nucleus and all "
-        "but hide it.",
+        "Very large, round, deep purple granules, less tightly packed than an eosinophil's, lie over the nucleus and "
+        "all but hide it.",
         _MANUAL + "p. 311",
     ),
     "eosinophil": ClassNote(
@@ -47,13 +47,13 @@ CLASS_NOTES: dict[str, ClassNote] = {
         _MANUAL + "p. 313; Theml, Diem and Haferlach, Color Atlas of Hematology, 2nd ed., 2004, p. 36",
     ),
     "lymphocyte": ClassNote(
-        "In small forms a dense, dark purple nucleus fills most of the cell and leaves a thin blue rim; large forms have "
-        "abundant pale blue cytoplasm.",
+        "In small forms a dense, dark purple nucleus fills most of the cell and leaves a thin blue rim; large forms "
+        "have abundant pale blue cytoplasm.",
         _MANUAL + "p. 311 and 312",
     ),
     "monocyte": ClassNote(
-        "The largest of the white cells: an irregular outline, a nucleus often shaped like a kidney with pale, stranded "
-        "chromatin, and a pale blue cytoplasm with dust-like granules and usually vacuoles.",
+        "The largest of the white cells: an irregular outline, a nucleus often shaped like a kidney with pale, "
+        "stranded chromatin, and a pale blue cytoplasm with dust-like granules and usually vacuoles.",
         _MANUAL + "p. 312",
     ),
     "neutrophil": ClassNote(

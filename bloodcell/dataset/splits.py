@@ -1,6 +1,7 @@
 """The three splits of the dataset, read and checked; and stored results brought back to their images."""
 
 import hashlib
+import math
 import zipfile
 import zlib
 from collections import defaultdict
@@ -237,6 +238,9 @@ def _read_header(archive: zipfile.ZipFile, array: str, path: Path) -> tuple[tupl
         version = np.lib.format.read_magic(stream)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = read(stream)
+    needed, present = math.prod(shape) * dtype.itemsize, archive.getinfo(f"{array}.npy").file_size
+    if needed > present:  # said here, before memory for the claim is asked for
+        raise _wrong(path, array, f"{needed:,} bytes for shape {shape}", f"{present:,}")
     return shape, dtype
 
 
@@ -257,7 +261,7 @@ def _open_array(archive: zipfile.ZipFile, array: str, path: Path) -> Iterator:
         raise DatasetDamagedError(
             f"The file {path} has no array {array}; it holds {present}. Expected MedMNIST's six arrays. {_REPAIR}"
         ) from error
-    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, RuntimeError) as error:
         raise DatasetDamagedError(f"The array {array} in {path} cannot be read: {error}. {_REPAIR}") from error
 
 

@@ -25,7 +25,8 @@ def fit_temperature(logits: np.ndarray, y_true: np.ndarray) -> float:
     """Return the temperature under which the true classes are most probable, by bounded search in [0.05, 20].
 
     Minimises the mean negative log-likelihood (Guo et al. 2017, temperature scaling) over log T, in which it has one
-    minimum. Rows that are all right by a wide margin drive it to the lower bound, rows without signal to the upper.
+    minimum. Rows that are all right drive it down until the loss vanishes, at the latest to the lower bound; rows
+    without signal drive it to the upper.
 
     Args:
         logits: (n, classes) of the val split, n of 1 or more, finite.
