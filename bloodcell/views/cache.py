@@ -18,7 +18,7 @@ from bloodcell.published import load_summary
 
 if TYPE_CHECKING:
     from bloodcell.artifact import Artifact, Predictions, Shelf
-    from bloodcell.dataset import Split
+    from bloodcell.dataset import Matching, Split
     from bloodcell.evaluation import Evaluation
     from bloodcell.inference.benchmark import Benchmark
     from bloodcell.inference.engine import Engine
@@ -108,6 +108,47 @@ def load_split(name: str) -> "Split":
     return _load_split(name, str(path), _file_state(path))
 
 
+def load_class_counts() -> pd.DataFrame:
+    """Return images per class (rows) and split (columns), read without any image.
+
+    Raises:
+        DatasetError: The dataset is missing or damaged.
+    """
+    from bloodcell.dataset import find_dataset
+
+    path = find_dataset()
+    return _load_class_counts(str(path), _file_state(path))
+
+
+def load_typical_rows(split: str) -> dict[int, int]:
+    """Return class index -> row of its most typical image in a split.
+
+    Raises:
+        DatasetError: The dataset is missing or damaged.
+    """
+    from bloodcell.dataset import find_dataset
+
+    path = find_dataset()
+    return _load_typical_rows(split, str(path), _file_state(path))
+
+
+def match_predictions(name: str, split: str) -> "Matching | None":
+    """Return where a model's stored rows of `val` or `test` lie in the dataset at hand; None if it is not on the shelf.
+
+    Raises:
+        DatasetError: The dataset is missing or damaged.
+    """
+    from bloodcell.dataset import find_dataset
+
+    artifact = load_artifact(name)
+    path = find_dataset()
+    return (
+        None
+        if artifact is None
+        else _match_predictions(name, artifact.fingerprint, split, str(path), _file_state(path))
+    )
+
+
 def load_engine(name: str) -> "Engine | None":
     """Return the loaded LiteRT engine of a model, shared between all readers, or None if it is not on the shelf.
 
@@ -120,7 +161,8 @@ def load_engine(name: str) -> "Engine | None":
 
 def dataset_status() -> dict[str, Any]:
     """Return where the dataset is, which file it is, and how to call it beside a number (`data status`)."""
-    from bloodcell.dataset import DatasetNotFoundError, describe_status, find_dataset
+    from bloodcell.dataset import describe_status, find_dataset
+    from bloodcell.errors import DatasetNotFoundError
 
     try:
         path = find_dataset()
@@ -143,9 +185,9 @@ def leaderboard() -> pd.DataFrame:
 
 
 def default_model() -> str | None:
-    """Return the default classifier: the fastest within 0.2 points of the best val accuracy; None if none is trained."""
+    """Return the default classifier (`evaluation.choose_default`), or None if nothing is trained."""
     table = leaderboard()
-    return None if table.empty else _default_model(table[["name", "val_accuracy", "latency_ms", "weights_mb"]])
+    return None if table.empty else _default_model(table[["name", "val_accuracy", "latency_ms"]])
 
 
 def _file_state(path: Path) -> str:
@@ -225,6 +267,31 @@ def _load_split(name: str, path: str, state: str) -> "Split":
     return split
 
 
+@st.cache_data(max_entries=2, show_spinner=False)
+def _load_class_counts(path: str, state: str) -> pd.DataFrame:
+    from bloodcell.dataset import load_labels
+    from bloodcell.views.tables_dataset import count_classes
+
+    return count_classes(load_labels(Path(path)))
+
+
+@st.cache_data(max_entries=6, show_spinner=False)
+def _load_typical_rows(split: str, path: str, state: str) -> dict[int, int]:
+    from bloodcell.views.tables_dataset import find_typical_rows
+
+    images = _load_split(split, path, state)
+    return find_typical_rows(images.images, images.labels)
+
+
+@st.cache_resource(max_entries=128, show_spinner=False)
+def _match_predictions(name: str, fingerprint: str, split: str, path: str, state: str) -> "Matching":
+    from bloodcell.dataset import match_images
+
+    predictions = load_predictions(name, split)
+    assert predictions is not None
+    return match_images(predictions.image_hashes, predictions.y_true, _load_split(split, path, state))
+
+
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _load_engine(name: str, fingerprint: str, _artifact: "Artifact") -> "Engine":
     from bloodcell.inference.engine import load_engine as read_engine
@@ -294,7 +361,4 @@ def benchmark_timings(benchmark: "Benchmark | None") -> dict[str, tuple[float, f
 def _default_model(table: pd.DataFrame) -> str:
     from bloodcell.evaluation.comparison import choose_default
 
-    timed = table.dropna(subset="latency_ms")
-    # Where nothing was timed yet, the smaller model stands in for the faster one.
-    rows = table.assign(latency_ms=table["weights_mb"]) if timed.empty else timed
-    return choose_default(rows[["name", "val_accuracy", "latency_ms"]])
+    return choose_default(table)

@@ -75,7 +75,7 @@ def probability_bars_figure(probabilities: Sequence[float] | np.ndarray, mode: t
             x=values,
             orientation="h",
             marker={"color": list(theme.CLASS_COLORS), "line": {"color": colors.text, "width": 0}},
-            text=[percent(value) for value in values],
+            text=[probability_text(value) for value in values],
             textposition="outside",
             textfont={"color": colors.text},
             cliponaxis=False,
@@ -103,7 +103,7 @@ def opinions_figure(opinions: Mapping[str, np.ndarray], mode: theme.Mode) -> go.
             z=values,
             x=columns,
             y=names,
-            text=[[percent(value) if value >= 0.0005 else "" for value in row] for row in values],
+            text=[[probability_text(value) if value >= 0.0005 else "" for value in row] for row in values],
             texttemplate="%{text}",
             customdata=np.tile(np.array(CLASS_NAMES, dtype=object), (len(names), 1)),
             hovertemplate="%{y}: %{z:.1%} %{customdata}<extra></extra>",
@@ -120,7 +120,37 @@ def opinions_figure(opinions: Mapping[str, np.ndarray], mode: theme.Mode) -> go.
     return theme.style_figure(figure, mode, height=44 + 34 * len(names))
 
 
-def percent(value: float) -> str:
+def pixel_values_figure(pixels: np.ndarray, mode: theme.Mode, side: int = 6) -> go.Figure:
+    """Return the middle of an image as the numbers that a network reads: its red values divided by 255.
+
+    Args:
+        pixels: (64, 64, 3) uint8.
+        mode: The ground it will stand on.
+        side: Rows and columns that are shown.
+    """
+    first = (pixels.shape[0] - side) // 2
+    values = pixels[first : first + side, first : first + side, 0].astype(np.float64) / 255
+    figure = go.Figure(
+        go.Heatmap(
+            z=values,
+            texttemplate="%{z:.2f}",
+            hovertemplate="row %{y}, column %{x}: %{z:.4f}<extra></extra>",
+            x0=first,
+            y0=first,
+            colorscale="Greys_r",
+            zmin=0,
+            zmax=1,
+            showscale=False,
+            xgap=1,
+            ygap=1,
+        )
+    )
+    figure.update_xaxes(visible=False, constrain="domain")
+    figure.update_yaxes(visible=False, autorange="reversed", scaleanchor="x", constrain="domain")
+    return theme.style_figure(figure, mode, height=190).update_layout(margin={"l": 0, "r": 0, "t": 0, "b": 0})
+
+
+def probability_text(value: float) -> str:
     """Return a probability as per cent with one decimal; what rounds to 0 or 100 without being it says so."""
     if value >= 0.9995:
         return "> 99.9 %"
