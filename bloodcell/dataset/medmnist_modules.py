@@ -15,7 +15,7 @@ def load_medmnist_module(name: str) -> ModuleType:
     `import medmnist.info` runs the package's `__init__` first. That imports torch, which this project never installs,
     and answers its absence by printing advice to standard output, where the command line writes JSON. So the package
     is entered under an empty stand-in that knows the folder but runs nothing; the stand-in is gone afterwards, and the
-    modules stay registered, so that a second call costs nothing. (`medmnist.info` makes an empty `~/.medmnist`, and only
+    modules stay registered, so that a second call costs nothing. (`medmnist.info` makes an empty `~/.medmnist`, or
     warns where it cannot; nothing of this project is kept there.)
 
     Args:
