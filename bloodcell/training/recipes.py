@@ -28,6 +28,7 @@ class TrainingRecipe:
         ema_decay: Per-step decay of the averaged weights that are evaluated and kept; None keeps the raw ones.
         clip_norm: Longest global gradient norm; None does not clip.
         compute_dtype: `"float32"` or `"mixed_bfloat16"`; weights stay float32 and evaluation is float32.
+        xla: Compile the training step with XLA, which on a processor pays for many small layers; speed alone changes.
         max_images: Train on the first images only; None takes all.
     """
 
@@ -44,6 +45,7 @@ class TrainingRecipe:
     ema_decay: float | None = None
     clip_norm: float | None = None
     compute_dtype: str = "float32"
+    xla: bool = False
     max_images: int | None = None
 
     def replace(self, **changes: object) -> "TrainingRecipe":

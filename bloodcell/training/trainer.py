@@ -208,7 +208,7 @@ def _compile(model: keras.Model, recipe: TrainingRecipe, num_steps_per_epoch: in
         optimizer,
         keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing),
         metrics=["accuracy"],
-        jit_compile=keras.backend.backend() == "jax",  # on the CPU XLA does not pay, and it hurts the ResNet
+        jit_compile=recipe.xla or keras.backend.backend() == "jax",
     )
 
 
