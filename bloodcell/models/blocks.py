@@ -113,18 +113,19 @@ def squeeze_excite(x: Tensor, *, ratio: int, min_units: int = 1, l2: float = 0.0
         l2: Strength of the kernel penalty.
         name: Start of the layers' names.
     """
-    channels = x.shape[-1]
-    gate = layers.GlobalAveragePooling2D(name=f"{name}_squeeze")(x)
-    gate = layers.Dense(
-        max(min_units, channels // ratio),
-        activation="relu",
-        kernel_initializer=KERNEL_INITIALIZER,
-        kernel_regularizer=penalty(l2),
-        name=f"{name}_reduce",
-    )(gate)
-    gate = layers.Dense(channels, activation="sigmoid", kernel_regularizer=penalty(l2), name=f"{name}_excite")(gate)
-    gate = layers.Reshape((1, 1, channels), name=f"{name}_gate")(gate)
+    gate = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_squeeze")(x)
+    gate = _channel_gate(gate, x.shape[-1], max(min_units, x.shape[-1] // ratio), l2=l2, name=name)
     return layers.Multiply(name=f"{name}_scale")([x, gate])
+
+
+def _channel_gate(pooled: Tensor, channels: int, units: int, *, l2: float = 0.0, name: str) -> Tensor:
+    """Return a gate in (0, 1) for each channel, (n, 1, 1, channels), decided by what pooling left, (n, 1, 1, any).
+
+    The two dense layers of the papers are written as 1x1 convolutions, which are the same on a map of one pixel: so
+    no layer has to reshape, and LiteRT runs the network in one piece for any number of images.
+    """
+    gate = conv_block(pooled, units, 1, l2=l2, name=f"{name}_reduce")
+    return layers.Conv2D(channels, 1, activation="sigmoid", kernel_regularizer=penalty(l2), name=f"{name}_excite")(gate)
 
 
 def cbam(x: Tensor, *, ratio: int, kernel_size: int = 3, name: str) -> Tensor:
@@ -141,17 +142,10 @@ def cbam(x: Tensor, *, ratio: int, kernel_size: int = 3, name: str) -> Tensor:
         name: Start of the layers' names.
     """
     height, width, channels = x.shape[1:]
-    mean = layers.GlobalAveragePooling2D(name=f"{name}_channel_mean")(x)
-    maximum = layers.GlobalMaxPooling2D(name=f"{name}_channel_max")(x)
+    mean = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_channel_mean")(x)
+    maximum = layers.GlobalMaxPooling2D(keepdims=True, name=f"{name}_channel_max")(x)
     gate = layers.Concatenate(name=f"{name}_channel_concat")([mean, maximum])
-    gate = layers.Dense(
-        max(1, channels // ratio),
-        activation="relu",
-        kernel_initializer=KERNEL_INITIALIZER,
-        name=f"{name}_channel_reduce",
-    )(gate)
-    gate = layers.Dense(channels, activation="sigmoid", name=f"{name}_channel_excite")(gate)
-    gate = layers.Reshape((1, 1, channels), name=f"{name}_channel_gate")(gate)
+    gate = _channel_gate(gate, channels, max(1, channels // ratio), name=f"{name}_channel")
     x = layers.Multiply(name=f"{name}_channel_scale")([x, gate])
 
     # One-dimensional pooling with channels first runs along the last axis, here the channels of every pixel.

@@ -42,10 +42,15 @@ def model_of(block, shape, **options):
     return keras.Model(image, block(image, name="block", **options))
 
 
+def matrices(model):
+    """Return the weights, 1x1 kernels as matrices."""
+    return [np.asarray(weight).reshape(weight.shape[-2:] if len(weight.shape) == 4 else -1) for weight in model.weights]
+
+
 def test_squeeze_excite_by_hand():
     model = model_of(squeeze_excite, (5, 5, 8), ratio=4)
     images = np.random.default_rng(0).normal(size=(2, 5, 5, 8)).astype("float32")
-    reduce, reduce_bias, excite, excite_bias = (np.asarray(weight) for weight in model.weights)
+    reduce, reduce_bias, excite, excite_bias = matrices(model)
     assert reduce.shape == (8, 2)
     hidden = np.maximum(images.mean(axis=(1, 2)) @ reduce + reduce_bias, 0)
     gate = sigmoid(hidden @ excite + excite_bias)
@@ -53,20 +58,20 @@ def test_squeeze_excite_by_hand():
 
 
 def test_squeeze_excite_bottleneck_has_a_floor():
-    assert model_of(squeeze_excite, (5, 5, 8), ratio=16).weights[0].shape == (8, 1)
-    assert model_of(squeeze_excite, (5, 5, 8), ratio=16, min_units=4).weights[0].shape == (8, 4)
+    assert model_of(squeeze_excite, (5, 5, 8), ratio=16).weights[0].shape == (1, 1, 8, 1)
+    assert model_of(squeeze_excite, (5, 5, 8), ratio=16, min_units=4).weights[0].shape == (1, 1, 8, 4)
 
 
 def test_cbam_by_hand():
     """Channel gate, then place gate; the place maps are mean and maximum over channels at each pixel."""
     model = model_of(cbam, (6, 5, 8), ratio=4, kernel_size=1)
     images = np.random.default_rng(0).normal(size=(2, 6, 5, 8)).astype("float32")
-    reduce, reduce_bias, excite, excite_bias, place, place_bias = (np.asarray(weight) for weight in model.weights)
+    reduce, reduce_bias, excite, excite_bias, place, place_bias = matrices(model)
     pooled = np.concatenate([images.mean(axis=(1, 2)), images.max(axis=(1, 2))], axis=1)
     gate = sigmoid(np.maximum(pooled @ reduce + reduce_bias, 0) @ excite + excite_bias)
     x = images * gate[:, None, None, :]
     maps = np.stack([x.mean(axis=3), x.max(axis=3)], axis=3)
-    x = x * sigmoid(maps @ place[0, 0] + place_bias)
+    x = x * sigmoid(maps @ place + place_bias)
     np.testing.assert_allclose(model(images), x, rtol=1e-4, atol=1e-5)
 
 

@@ -84,8 +84,9 @@ def test_our_networks_have_a_bias_only_where_no_normalization_follows(built):
     layers = {type(layer).__name__: [] for layer in model.layers}
     for layer in model.layers:
         layers[type(layer).__name__].append(layer)
-    assert not any(layer.use_bias for layer in layers["Conv2D"])
-    assert len(layers["BatchNormalization"]) == len(layers["Conv2D"])
+    normalized = {layer.name.removesuffix("_bn") for layer in layers["BatchNormalization"]}
+    assert {layer.name for layer in layers["Conv2D"] if not layer.use_bias} == normalized
+    assert len(layers["Conv2D"]) - len(normalized) == 2 * len(layers["Multiply"]) == 12, "the gates of six blocks"
     assert {layer.momentum for layer in layers["BatchNormalization"]} == {0.9}
     assert len(layers["AveragePooling2D"]) == 2, "stages 2 and 3 begin with a pooled shortcut"
     assert model.get_layer("stage3c_add").output.shape == (None, 8, 8, 176)
