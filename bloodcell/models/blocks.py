@@ -122,7 +122,7 @@ def _channel_gate(pooled: Tensor, channels: int, units: int, *, l2: float = 0.0,
     """Return a gate in (0, 1) for each channel, (n, 1, 1, channels), decided by what pooling left, (n, 1, 1, any).
 
     The two dense layers of the papers are written as 1x1 convolutions, which are the same on a map of one pixel: so
-    no layer has to reshape, and LiteRT runs the network in one piece for any number of images.
+    no layer of the gate has to reshape, which would split the network for LiteRT.
     """
     gate = conv_block(pooled, units, 1, l2=l2, name=f"{name}_reduce")
     return layers.Conv2D(channels, 1, activation="sigmoid", kernel_regularizer=penalty(l2), name=f"{name}_excite")(gate)
@@ -131,9 +131,10 @@ def _channel_gate(pooled: Tensor, channels: int, units: int, *, l2: float = 0.0,
 def cbam(x: Tensor, *, ratio: int, kernel_size: int = 3, name: str) -> Tensor:
     """Return the image scaled channel by channel, then place by place.
 
-    Convolutional block attention module (Woo et al. 2018, https://arxiv.org/abs/1807.06521). What differs, because
-    only so the study's parameter count is met: mean and maximum of the channels go through one bottleneck side by side
-    instead of one after the other through a shared one, and the place gate looks at 3x3 pixels instead of 7x7.
+    Convolutional block attention module (Woo et al. 2018, https://arxiv.org/abs/1807.06521), fitted to the study's
+    parameter count, which the paper's form cannot meet; this is the plainest of several forms that do. Mean and
+    maximum of the channels go through one bottleneck side by side instead of one after the other through a shared
+    one, and the place gate looks at 3x3 pixels instead of 7x7.
 
     Args:
         x: Image, (n, h, w, channels).
