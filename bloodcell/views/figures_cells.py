@@ -9,8 +9,8 @@ import plotly.graph_objects as go
 from bloodcell.dataset import CLASS_CODES, CLASS_NAMES
 from bloodcell.views import theme
 
-SPLIT_PATTERNS: dict[str, tuple[str, float]] = {"train": ("", 1.0), "val": ("/", 0.75), "test": (".", 0.5)}
-"""Hatching and opacity of each split's part of a bar."""
+SPLIT_PATTERNS: dict[str, str] = {"train": "", "val": "/", "test": "."}
+"""Hatching of each split's part of a bar."""
 
 
 def class_balance_figure(counts: pd.DataFrame, mode: theme.Mode) -> go.Figure:
@@ -21,36 +21,36 @@ def class_balance_figure(counts: pd.DataFrame, mode: theme.Mode) -> go.Figure:
         mode: The ground it will stand on.
     """
     figure = go.Figure()
+    colors = theme.palette(mode)
     totals = counts.sum(axis=1)
     share = totals / max(int(totals.sum()), 1)
     labels = [f"{theme.CLASS_GLYPHS[index]} {name}" for index, name in enumerate(CLASS_NAMES)]
     for split in counts.columns:
-        pattern, opacity = SPLIT_PATTERNS[split]
+        shape = SPLIT_PATTERNS[split]
         figure.add_bar(
             y=labels,
             x=counts[split],
-            name=split,
             orientation="h",
-            marker={
-                "color": list(theme.CLASS_COLORS),
-                "opacity": opacity,
-                "pattern": {"shape": pattern, "fgcolor": theme.palette(mode).ground, "size": 6},
-            },
+            marker={"color": theme.CLASS_COLORS, "pattern": {"shape": shape, "size": 7}},
             hovertemplate="%{x:,} " + split + " images of %{y}<extra></extra>",
+            showlegend=False,
         )
+        # The legend names splits and no class: a grey bar of no length stands for each.
+        grey = {"color": colors.muted, "pattern": {"shape": shape, "size": 7}}
+        figure.add_bar(y=labels[:1], x=[0], orientation="h", name=split, marker=grey, hoverinfo="skip")
     figure.add_scatter(
         y=labels,
         x=totals,
         mode="text",
         text=[f"  {total:,} ({part:.1%})".replace("%", " %") for total, part in zip(totals, share, strict=True)],
         textposition="middle right",
-        textfont={"color": theme.palette(mode).text},
+        textfont={"color": colors.text},
         hoverinfo="skip",
         showlegend=False,
         cliponaxis=False,
     )
     figure.update_layout(barmode="stack", legend={"orientation": "h", "y": 1.08, "x": 0, "traceorder": "normal"})
-    figure.update_yaxes(autorange="reversed")
+    figure.update_yaxes(autorange="reversed", showgrid=False)
     figure.update_xaxes(title="images", range=[0, float(totals.max()) * 1.22 if len(totals) else 1], tickformat=",")
     return theme.style_figure(figure, mode, height=360)
 
