@@ -74,7 +74,12 @@ def run_child(
             env=variables,
         )
         ran_out = threading.Event()
-        timer = threading.Timer(timeout_s, lambda: (ran_out.set(), process.kill()))
+
+        def end() -> None:
+            ran_out.set()
+            process.kill()
+
+        timer = threading.Timer(timeout_s, end)
         timer.daemon = True
         timer.start()
         try:

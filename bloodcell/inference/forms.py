@@ -92,7 +92,7 @@ def _lock_of(path: Path, on_progress: OnProgress | None) -> Iterator[None]:
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        stream = open(path.with_suffix(".lock"), "a")
+        stream = open(path.with_suffix(".lock"), "a")  # noqa: SIM115 closed below
     except OSError as error:
         raise StorageError(f"The folder {path.parent} cannot be written: {error.strerror or error}.") from error
     with stream:

@@ -1,4 +1,7 @@
-"""Runs a LiteRT form once, in a process that may die of it: `python -m bloodcell.inference.trial FORM INPUTS OUTPUT`."""
+"""Runs a LiteRT form once, in a process that may die of it.
+
+python -m bloodcell.inference.trial FORM INPUTS.npy OUTPUT.npy
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
