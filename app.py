@@ -26,21 +26,10 @@ PAGES: dict[str, tuple[tuple[str, str, str, str], ...]] = {
             "What does it mix up? The matrix, and the images behind each cell.",
         ),
         ("compare", "Compare", ":material/scatter_plot:", "What do I pay for accuracy? Memory and time, side by side."),
-        ("findings", "Findings", ":material/lightbulb:", "What did we learn? Each question with its evidence."),
     ),
     "Data": (("dataset", "Dataset", ":material/database:", "What are these cells? Classes, balance, gallery."),),
     "Use": (
         ("classify", "Classify", ":material/hematology:", "What is this cell? Drop an image and read the answers."),
-        ("cases", "Cases", ":material/folder_open:", "What did I decide? Open and signed cases."),
-        ("trust", "Trust", ":material/verified_user:", "When should I believe it? Refusals and their limits."),
-    ),
-    "Learn": (
-        ("classroom", "Classroom", ":material/school:", "One cell, all models, and what disturbs them."),
-        ("build", "Build", ":material/construction:", "Put a network together and see what it costs."),
-        ("train", "Train", ":material/model_training:", "Train a network and watch it learn."),
-        ("inside", "Inside", ":material/layers:", "What each layer sees."),
-        ("map", "Map", ":material/map:", "Every test cell as a network arranges them."),
-        ("quiz", "Quiz", ":material/quiz:", "Can you tell them apart?"),
     ),
 }
 PAGES_DIRECTORY = Path(__file__).parent / "pages"

@@ -1,10 +1,13 @@
 """Widgets that every page shares: its opening, the model selection, charts with a table twin, and what is missing.
 
-The model selection is one list of names under `SELECTION_KEY`, held by one widget that is bound to the URL; the check
-boxes by family and the quick buttons only change that list.
+The model selection is one list of names under `SELECTION_KEY`, held by one widget; the check boxes by family and the
+quick buttons only change that list. It is written into the URL by hand: a widget bound with `bind="query-params"` keeps
+its first value out of the URL, and going back past a page switch, whose entry has no parameters, would empty it
+(Streamlit 1.67, seen in Chromium).
 """
 
 import os
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -19,11 +22,20 @@ from bloodcell.published import load_summary
 from bloodcell.views import cache
 from bloodcell.views.background import find_job, start_job
 from bloodcell.views.quantities import megabytes, percent
-from bloodcell.views.selection import default_selection, family_order, quick_selections
+from bloodcell.views.selection import (
+    Address,
+    brings_news,
+    default_selection,
+    family_order,
+    known_names,
+    quick_selections,
+)
+from bloodcell.views.tables import describe_benchmark
 from bloodcell.views.theme import Mode, family_style
 
 PRODUCT = "Blood Cell Lab"
 SELECTION_KEY = "models"
+_PAGE_KEY = "page"
 DOWNLOAD_JOB = "dataset download"
 RESEARCH_USE = "For research and teaching only. Not a medical device: do not use it for diagnosis."
 
@@ -36,6 +48,7 @@ def open_page(title: str, question: str) -> None:
         question: One sentence that says what the reader is looking at and from which data.
     """
     st.set_page_config(page_title=f"{title} · {PRODUCT}", page_icon=":material/hematology:", layout="wide")
+    st.session_state[_PAGE_KEY] = title
     with st.sidebar:
         _model_selection()
     st.title(title, anchor=False)
@@ -62,7 +75,10 @@ def model_picker(key: str, label: str = "Model") -> str | None:
     names = family_order(cache.leaderboard())
     if not names:
         return None
-    if st.session_state.get(key) not in names and key not in st.query_params:
+    from_url = known_names(_read_address(key) or (), names)
+    if from_url:
+        st.session_state[key] = from_url[0]
+    elif st.session_state.get(key) not in names:
         st.session_state[key] = next(iter(selected_models()), cache.default_model() or names[0])
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", wrap=False):
         st.button(
@@ -74,7 +90,15 @@ def model_picker(key: str, label: str = "Model") -> str | None:
             width="content",
             help="Previous model",
         )
-        st.selectbox(label, names, key=key, bind="query-params", format_func=_describe_model)
+        st.selectbox(
+            label,
+            names,
+            key=key,
+            format_func=_describe_model,
+            persist_state="session",
+            on_change=_touch,
+            args=(key,),
+        )
         st.button(
             "Next model",
             icon=":material/chevron_right:",
@@ -84,7 +108,9 @@ def model_picker(key: str, label: str = "Model") -> str | None:
             width="content",
             help="Next model",
         )
-    return cast(str, st.session_state[key])
+    name = cast(str, st.session_state[key])
+    _write_address(key, [name])
+    return name
 
 
 def missing_artifact(name: str | None = None) -> None:
@@ -198,6 +224,15 @@ def data_source_line(names: Sequence[str] | None = None) -> None:
         st.caption(f":material/database: Measured on {'; '.join(distinct)}.")
 
 
+def benchmark_line() -> None:
+    """Say on which machine, when and how the times were measured, or which command measures them."""
+    benchmark = cache.load_benchmark()
+    if benchmark is None:
+        st.caption(":material/timer_off: No times yet: `./dev python -m bloodcell benchmark` measures them.")
+    else:
+        st.caption(f":material/timer: Times: {describe_benchmark(benchmark)}.")
+
+
 def _download_offer(key: str) -> None:
     """Show the download: its button with address, licence and MD5, or how far it is, or why it failed."""
     from bloodcell.dataset.source import dataset_info
@@ -234,6 +269,34 @@ def _step_model(key: str, names: Sequence[str], step: int) -> None:
     current = st.session_state.get(key)
     index = names.index(current) if current in names else 0
     st.session_state[key] = names[(index + step) % len(names)]
+    _touch(key)
+
+
+def _touch(key: str) -> None:
+    """Note that the reader changed a choice in this run: it wins over what the browser sent as its address."""
+    st.session_state[f"{key}_touched"] = True
+
+
+def _read_address(key: str) -> tuple[str, ...] | None:
+    """Return what the URL newly brings under `key`, or None where it has nothing that this session did not write."""
+    touched = st.session_state.pop(f"{key}_touched", False)
+    in_url = tuple(st.query_params.get_all(key)) if key in st.query_params else None
+    last = st.session_state.get(f"{key}_address")
+    return in_url if not touched and brings_news(in_url, last, time.monotonic()) else None
+
+
+def _write_address(key: str, values: Sequence[str]) -> None:
+    """Keep a choice in the URL. A history entry that lacks it is left as it is: writing there would trap "back"."""
+    written = tuple(values) or ("",)
+    page = st.session_state.get(_PAGE_KEY, "")
+    last: Address | None = st.session_state.get(f"{key}_address")
+    in_url = tuple(st.query_params.get_all(key)) if key in st.query_params else None
+    if last is not None and last.written == written and last.page == page:
+        return
+    if in_url != written:
+        st.query_params[key] = list(written)
+    replaced = in_url if last is None else last.written
+    st.session_state[f"{key}_address"] = Address(written, replaced, time.monotonic(), page)
 
 
 def _model_selection() -> None:
@@ -242,18 +305,25 @@ def _model_selection() -> None:
     if not names:
         st.caption("No trained models yet: the model selection appears here with the first.")
         return
-    if SELECTION_KEY not in st.session_state and SELECTION_KEY not in st.query_params:
+    brought = _read_address(SELECTION_KEY)
+    from_url = None if brought is None else known_names(brought, names)
+    if from_url is not None:
+        st.session_state[SELECTION_KEY] = from_url
+    elif SELECTION_KEY not in st.session_state:
         st.session_state[SELECTION_KEY] = default_selection(table, cache.default_model())
-    chosen = [name for name in st.session_state.get(SELECTION_KEY, []) if name in names]
+    st.session_state[SELECTION_KEY] = [name for name in names if name in st.session_state[SELECTION_KEY]]
     st.multiselect(
-        f"Models · {len(chosen)} of {len(names)} on",
+        f"Models · {len(st.session_state[SELECTION_KEY])} of {len(names)} on",
         names,
         key=SELECTION_KEY,
-        bind="query-params",
+        persist_state="session",
+        on_change=_touch,
+        args=(SELECTION_KEY,),
         placeholder="None is on",
         select_all=False,
         help="The same models are on for every page, and the address of the page keeps them.",
     )
+    _write_address(SELECTION_KEY, st.session_state[SELECTION_KEY])
     chosen = st.session_state[SELECTION_KEY]
     with st.container(horizontal=True, gap="small"):
         for label, (quick, meaning) in quick_selections(table, load_summary()).items():
@@ -290,6 +360,7 @@ def _family_boxes(table: pd.DataFrame, names: Sequence[str], chosen: Sequence[st
 
 def _select(names: Sequence[str]) -> None:
     st.session_state[SELECTION_KEY] = list(names)
+    _touch(SELECTION_KEY)
 
 
 def _select_checked(names: Sequence[str]) -> None:

@@ -1,19 +1,69 @@
-"""Which models are on: the order of the list, the first choice, and the quick choices. Numbers in, names out."""
+"""Which models are on: the order of the list, the first choice, the quick choices, and who wins, URL or reader.
+
+Numbers in, names out; nothing here imports Streamlit.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pandas as pd
+
+from bloodcell.models.catalog import FAMILIES
 
 SMALL_MB = 1.0
 GOOD_ACCURACY = 0.95
 # The study's comparison table holds the networks whose step time it published: its eight.
 STUDY = "study"
-_FAMILY_ORDER = ("hemanet", "cnn", "resnet", "inception", "vgg")
+OURS = "ours"
+# A browser that has not yet heard of a new address may send the old one this long.
+STALE_ADDRESS_S = 2.0
+
+
+@dataclass(frozen=True)
+class Address:
+    """What was last written into the URL under one parameter.
+
+    Attributes:
+        written: Values that this session put there.
+        replaced: Values that stood there before, or None.
+        time: Seconds of the monotonic clock at that moment.
+        page: The page that wrote it; a page switch drops parameters from the URL.
+    """
+
+    written: tuple[str, ...]
+    replaced: tuple[str, ...] | None
+    time: float
+    page: str
+
+
+def brings_news(in_url: tuple[str, ...] | None, last: Address | None, now: float) -> bool:
+    """Return whether the URL holds a choice that did not come from this session: a link, or back and forward.
+
+    Args:
+        in_url: Values of the parameter as the browser sent them, or None where the URL does not have it.
+        last: What this session wrote last, or None.
+        now: Seconds of the monotonic clock.
+    """
+    if in_url is None or (last is not None and in_url == last.written):
+        return False
+    return last is None or in_url != last.replaced or now - last.time > STALE_ADDRESS_S
 
 
 def family_order(table: pd.DataFrame) -> list[str]:
-    """Return the names of a leaderboard by family, ours first, and by name within a family."""
-    ranks = {family: rank for rank, family in enumerate(_FAMILY_ORDER)}
-    rows = table.assign(rank=table["family"].map(lambda family: ranks.get(family, len(ranks))))
-    return rows.sort_values(["rank", "family", "name"])["name"].tolist()
+    """Return a leaderboard's names by family, ours first, then in the catalog's order; lightest first within one."""
+    ranks = {family: rank for rank, family in enumerate(FAMILIES)}
+    rows = table.assign(
+        theirs=table["origin"] != OURS,
+        rank=table["family"].map(lambda family: ranks.get(family, len(ranks))),
+    )
+    return rows.sort_values(["theirs", "rank", "weights_mb", "name"])["name"].tolist()
+
+
+def known_names(values: Sequence[str], names: Sequence[str]) -> list[str] | None:
+    """Return the names that a URL parameter's values hold, in their own order; None if it holds only unknown ones."""
+    wanted = [value for value in values if value]
+    known = [name for name in names if name in wanted]
+    return known if known or not wanted else None
 
 
 def study_best(table: pd.DataFrame) -> str | None:

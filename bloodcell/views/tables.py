@@ -1,0 +1,138 @@
+"""The leaderboard as a reader sees it, and the three answers on top of it. Numbers in, tables out."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from bloodcell.evaluation.comparison import choose_default
+from bloodcell.models.catalog import FAMILIES
+from bloodcell.views.quantities import half_width
+from bloodcell.views.selection import GOOD_ACCURACY
+from bloodcell.views.theme import family_style
+
+MOST_ACCURATE, LIGHTEST, BEST_TRADE_OFF = "Most accurate", "Lightest above 95 %", "Best trade-off"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One card of the Overview: a question's short answer.
+
+    Attributes:
+        title: The card's heading.
+        name: The model, or None where no model qualifies.
+        accuracy, low, high: Test accuracy and its Wilson 95 % interval, fractions.
+        weights_mb: float32 weights, bytes / 1024².
+        latency_ms: Median of one image; NaN where nothing was timed.
+        gain: Accuracy minus the study's best published accuracy, a fraction.
+        size_ratio: Published size of the study's best network divided by this size; NaN where it was not published.
+        rule: How it was chosen, in a sentence.
+    """
+
+    title: str
+    name: str | None
+    accuracy: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    weights_mb: float = math.nan
+    latency_ms: float = math.nan
+    gain: float = math.nan
+    size_ratio: float = math.nan
+    rule: str = ""
+
+
+def find_answers(table: pd.DataFrame, published: pd.DataFrame) -> tuple[Answer, ...]:
+    """Return the most accurate model, the lightest above 95 %, and the best trade-off.
+
+    Args:
+        table: The leaderboard, at least one row.
+        published: The study's summary.
+    """
+    good = table[table["test_accuracy"] > GOOD_ACCURACY]
+    chosen = {
+        MOST_ACCURATE: (table["test_accuracy"].idxmax(), "The highest accuracy on the test images."),
+        LIGHTEST: (
+            None if good.empty else good["weights_mb"].idxmin(),
+            "The smallest float32 weights among the models above 95 % on the test images.",
+        ),
+        BEST_TRADE_OFF: (
+            table.index[table["name"] == choose_default(table)][0],
+            "The fastest within 0.2 points of the best validation accuracy; test images have no say. "
+            "It is also the classifier that answers by default.",
+        ),
+    }
+    best = published.loc[published["accuracy"].idxmax()]
+    return tuple(
+        Answer(title, None, rule=rule) if row is None else _answer(title, table.loc[row], best, rule)
+        for title, (row, rule) in chosen.items()
+    )
+
+
+def _answer(title: str, row: pd.Series, best: pd.Series, rule: str) -> Answer:
+    return Answer(
+        title=title,
+        name=row["name"],
+        accuracy=row["test_accuracy"],
+        low=row["test_low"],
+        high=row["test_high"],
+        weights_mb=row["weights_mb"],
+        latency_ms=row["latency_ms"],
+        gain=row["test_accuracy"] - best["accuracy"],
+        size_ratio=best["memory_mb"] / row["weights_mb"],
+        rule=rule,
+    )
+
+
+def leaderboard_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the leaderboard in a reader's units and order of columns, ranked by test accuracy.
+
+    Equal accuracies share a rank. Accuracies are percent, `bar` repeats the accuracy as a fraction for a bar.
+    """
+    margins = [half_width(low, high) for low, high in zip(table["test_low"], table["test_high"], strict=True)]
+    return pd.DataFrame(
+        {
+            "rank": table["test_accuracy"].rank(method="min", ascending=False).astype(int),
+            "name": table["name"],
+            "measured": 100 * table["test_accuracy"],
+            "margin": [100 * margin for margin in margins],
+            "bar": table["test_accuracy"],
+            "weights_mb": table["weights_mb"],
+            "latency_ms": table["latency_ms"],
+            "published": 100 * table["published_accuracy"],
+            "f1": 100 * table["weighted_f1"],
+            "parameters": table["parameters"],
+            "family": [f"{family_style(name, 'light').glyph} {family_name(name)}" for name in table["family"]],
+        }
+    )
+
+
+def comparison_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Return every number of the leaderboard in a reader's units, one row per model: the table of the Compare page."""
+    short = leaderboard_table(table).drop(columns="bar")
+    return short.assign(
+        validation=100 * table["val_accuracy"],
+        step_time_ms=table["step_time_ms"],
+        ece=100 * table["ece"],
+        published_memory_mb=table["published_memory_mb"],
+        published_step_time_ms=table["published_step_time_ms"],
+    )
+
+
+def describe_benchmark(record: Mapping[str, Any]) -> str:
+    """Say in a phrase on which machine, when and with how many threads times were measured.
+
+    Args:
+        record: A benchmark record as it is stored.
+    """
+    machine = record["machine"]
+    return (
+        f"{machine['processor']}, {machine['num_cores']} cores, {record['threads']} threads, measured {record['date']} "
+        "with LiteRT (float16)"
+    )
+
+
+def family_name(family: str) -> str:
+    """Return a family's name as a reader knows it."""
+    return FAMILIES.get(family, family)
