@@ -91,14 +91,17 @@ class Manifest:
             content = json.loads(text)
             stated = content.pop("manifest_sha256")
         except (ValueError, KeyError, AttributeError, TypeError) as error:
-            raise ArtifactDamagedError(f"{where} is not a complete manifest ({error}). Restore it or train again.") from error
+            raise ArtifactDamagedError(
+                f"{where} is not a complete manifest ({error}). Restore it or train again."
+            ) from error
         if content.get("schema_version") != SCHEMA_VERSION:
             raise ArtifactDamagedError(
                 f"{where} has schema version {content.get('schema_version')!r}; this program reads {SCHEMA_VERSION}."
             )
         if stated != _digest(content):
             raise ArtifactDamagedError(
-                f"{where} was changed after it was written: its hash does not fit its content. Restore it or train again."
+                f"{where} was changed after it was written: its hash does not fit its content. "
+                "Restore it or train again."
             )
         try:
             manifest = cls(**content)

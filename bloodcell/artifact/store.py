@@ -192,7 +192,9 @@ def _verify(folder: Path, manifest: Manifest) -> None:
         raise ArtifactDamagedError(f"{folder} is of kind {manifest.kind!r} and lies in the wrong folder for it.")
     for name in REQUIRED_FILES[manifest.kind]:
         if name not in manifest.files:
-            raise ArtifactDamagedError(f"{folder / MANIFEST_FILE} does not list {name}, which every {manifest.kind} has.")
+            raise ArtifactDamagedError(
+                f"{folder / MANIFEST_FILE} does not list {name}, which every {manifest.kind} has."
+            )
     for name, digest in manifest.files.items():
         path = folder / name
         if Path(name).name != name:

@@ -49,7 +49,8 @@ def fill_weights(model: keras.Model, data: bytes, where: str) -> None:
         values = stored[path]
         if tuple(values.shape) != tuple(weight.shape) or not np.isfinite(values).all():
             raise ArtifactDamagedError(
-                f"{where}: {path!r} should be finite and of shape {tuple(weight.shape)}, and is of {tuple(values.shape)}."
+                f"{where}: {path!r} should be finite and of shape {tuple(weight.shape)}, and is of "
+                f"{tuple(values.shape)}."
             )
         weight.assign(values.astype(np.float32))
 
@@ -68,7 +69,8 @@ def load_model(artifact: Artifact) -> keras.Model:
 
     if artifact.kind != "artifact":
         raise ArtifactNotFoundError(
-            f"{artifact.name!r} is a run and keeps no weights. Run `{artifact.manifest.command}` with another name to have them."
+            f"{artifact.name!r} is a run and keeps no weights; without `--run` its command makes an artifact that does: "
+            f"`{artifact.manifest.command}`."
         )
     model = build_model(artifact.model_name, artifact.manifest.input_shape, len(artifact.manifest.class_names))
     path = artifact.directory / WEIGHTS_FILE

@@ -71,7 +71,9 @@ def load_checkpoint(path: Path, model: keras.Model) -> Progress | None:
             words = json.loads(stored["words"].tobytes())
             variables = _state(model)
             values = [stored[f"state_{index}"] for index in range(len(variables))]
-            if f"state_{len(variables)}" in stored or any(v.shape != tuple(w.shape) for v, w in zip(values, variables, strict=True)):
+            if f"state_{len(variables)}" in stored or any(
+                v.shape != tuple(w.shape) for v, w in zip(values, variables, strict=True)
+            ):
                 raise ValueError("it belongs to another graph or optimizer")
             best = [stored[f"best_{index}"] for index in range(len(model.weights))]
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:

@@ -1,7 +1,7 @@
 """One training from first epoch to best weights, on any Keras backend, resumable after a kill.
 
-Data are plain arrays and the order of images, their augmentation and dropout follow from seed and epoch alone, so that a
-resumed training sees what the uninterrupted one would have seen.
+Data are plain arrays and the order of images, their augmentation and dropout follow from seed and epoch alone, so that
+a resumed training sees what the uninterrupted one would have seen.
 """
 
 from __future__ import annotations
@@ -231,11 +231,14 @@ def _run_epoch(
     epoch = len(progress.history) + 1
     feed = EpochFeed.create(images, labels, recipe, AUGMENTATIONS[recipe.augmentation], seed=seed, epoch=epoch)
     reporter = BatchReporter(len(feed), on_batch)
-    logs = model.fit(feed, epochs=epoch, initial_epoch=epoch - 1, verbose=0, callbacks=[reporter]).history
+    logs = model.fit(
+        feed, epochs=epoch, initial_epoch=epoch - 1, shuffle=False, verbose=0, callbacks=[reporter]
+    ).history
     loss = float(logs["loss"][-1])
     if not math.isfinite(loss):
         raise TrainingError(
-            f"{model.name!r} diverged in epoch {epoch}: its loss is {loss}. Lower the learning rate, add a warm-up or clip the gradient."
+            f"{model.name!r} diverged in epoch {epoch}: its loss is {loss}. "
+            "Lower the learning rate, add a warm-up or clip the gradient."
         )
     swap = keras.callbacks.SwapEMAWeights() if recipe.ema_decay is not None else None
     if swap:

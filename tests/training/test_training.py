@@ -56,7 +56,9 @@ def test_a_training_learns_and_keeps_its_best_epoch(splits):
     assert (scores.argmax(1) == splits[1].labels).mean() == pytest.approx(best["val_accuracy"])
 
 
-@pytest.mark.parametrize("changes", [{}, {"optimizer": "adamw", "weight_decay": 0.02, "ema_decay": 0.9, "warmup_epochs": 1.0}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"optimizer": "adamw", "weight_decay": 0.02, "ema_decay": 0.9, "warmup_epochs": 1.0}]
+)
 def test_a_killed_training_ends_where_the_uninterrupted_one_does(splits, tmp_path, changes):
     """The same numbers to the last digits that float32 keeps, dropout and averaged weights included."""
     recipe = SHORT.replace(augmentation="symmetries_shift", **changes)
@@ -103,7 +105,7 @@ def test_a_process_killed_mid_training_resumes(small_dataset, tmp_path):
     assert not list((tmp_path).glob("artifacts/*/manifest.json"))
     subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     assert (tmp_path / "artifacts" / "cnn_4" / "manifest.json").is_file()
-    assert not [p for p in tmp_path.rglob("*.part")]
+    assert not list(tmp_path.rglob("*.part"))
 
 
 def test_a_damaged_checkpoint_starts_again(splits, tmp_path, caplog):
