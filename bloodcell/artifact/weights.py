@@ -69,8 +69,8 @@ def load_model(artifact: Artifact) -> keras.Model:
 
     if artifact.kind != "artifact":
         raise ArtifactNotFoundError(
-            f"{artifact.name!r} is a run and keeps no weights; without `--run` its command makes an artifact that does: "
-            f"`{artifact.manifest.command}`."
+            f"{artifact.name!r} is a run and keeps no weights; without `--run` its command makes an artifact that "
+            f"does: `{artifact.manifest.command}`."
         )
     model = build_model(artifact.model_name, artifact.manifest.input_shape, len(artifact.manifest.class_names))
     path = artifact.directory / WEIGHTS_FILE
