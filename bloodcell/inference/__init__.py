@@ -4,7 +4,7 @@ Importing this room imports neither Keras nor LiteRT; TensorFlow is only met in 
 """
 
 from bloodcell.inference.engine import Engine, load_engine
-from bloodcell.inference.forms import PRECISIONS, Precision, ensure_litert
+from bloodcell.inference.forms import PRECISIONS, Precision, ensure_litert, find_litert
 from bloodcell.inference.images import UploadedImage, list_images, read_image, read_image_file, read_images
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Precision",
     "UploadedImage",
     "ensure_litert",
+    "find_litert",
     "list_images",
     "load_engine",
     "read_image",

@@ -49,8 +49,8 @@ class Engine:
         signatures = [tuple(int(n) for n in details["shape_signature"]) for details in (*inputs, *outputs)]
         if len(signatures) != 2 or len(signatures[0]) != 4 or len(signatures[1]) != 2 or signatures[0][0] != -1:
             raise EngineError(
-                f"{path} maps {signatures}, expected batches of any size, (n, height, width, 3), to logits (n, classes)."
-                " Delete it and try again."
+                f"{path} maps {signatures}; expected batches of any size, (n, height, width, 3), to logits "
+                "(n, classes). Delete it and try again."
             )
         self.input_shape = signatures[0][1:]
         self._input, self._output = inputs[0]["index"], outputs[0]["index"]

@@ -44,6 +44,14 @@ def ensure_litert(
     return path
 
 
+def find_litert(artifact: Artifact, precision: Precision = "float16") -> Path | None:
+    """Return the path of a model's LiteRT form where there is one already, else None; builds nothing."""
+    if precision == "float16" and artifact.litert_path is not None:
+        return artifact.litert_path
+    path = _cached_path(artifact, precision)
+    return path if path.is_file() else None
+
+
 def build_in_child(
     artifact: Artifact, target: Path, precision: Precision, on_progress: OnProgress | None = None
 ) -> None:

@@ -1,0 +1,37 @@
+"""Sets of classes that hold the right one as often as promised, instead of one class that is sometimes wrong."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+COVERAGE = 0.99
+"""Share of images whose set holds the right class, promised for images like those of val."""
+
+
+def fit_set_threshold(y_true: np.ndarray, y_score: np.ndarray, coverage: float = COVERAGE) -> float:
+    """Return the lowest probability with which a class still enters a set (split conformal prediction, Sadinle 2019).
+
+    Of n images that were not trained on, the ⌈(n + 1) · coverage⌉-th best probability of the right class: a new image
+    of the same kind is covered with at least that probability, whatever the network is worth. Too few images promise
+    nothing, and the threshold is 0: every class is in every set.
+
+    Args:
+        y_true: (n,) class indices of val.
+        y_score: (n, classes) probabilities of val.
+    """
+    if not 0 < coverage < 1:
+        raise ValueError(f"Expected a coverage between 0 and 1. Received: {coverage}")
+    true_scores = np.sort(y_score[np.arange(len(y_true)), y_true])[::-1]
+    rank = math.ceil((len(y_true) + 1) * coverage)
+    return float(true_scores[rank - 1]) if rank <= len(y_true) else 0.0
+
+
+def predict_set(y_score: np.ndarray, threshold: float, class_names: Sequence[str]) -> tuple[str, ...]:
+    """Return the classes of one image's set, most probable first; the first is always in it.
+
+    Args:
+        y_score: (classes,) probabilities of one image.
+    """
+    order = np.argsort(-y_score, kind="stable")
+    return tuple(class_names[index] for place, index in enumerate(order) if place == 0 or y_score[index] >= threshold)
