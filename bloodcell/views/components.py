@@ -21,6 +21,7 @@ from bloodcell.errors import BloodCellError
 from bloodcell.published import load_summary
 from bloodcell.views import cache
 from bloodcell.views.background import find_job, start_job
+from bloodcell.views.navigation import GROUPS, HOME
 from bloodcell.views.quantities import megabytes, percent
 from bloodcell.views.selection import (
     Address,
@@ -34,10 +35,35 @@ from bloodcell.views.tables import describe_benchmark
 from bloodcell.views.theme import Mode, family_style
 
 PRODUCT = "Blood Cell Lab"
+# A character, because the browser would fetch a Material icon from the network.
+PAGE_ICON = "🩸"
 SELECTION_KEY = "models"
+QUICK_KEY = "selection_quick"
 _PAGE_KEY = "page"
+_ROUTED_KEY = "routed"
 DOWNLOAD_JOB = "dataset download"
+# Streamlit's own margins leave too little of a 1280 px screen; its theme options have no horizontal padding.
+_STYLE = """<style>
+[data-testid="stMainBlockContainer"] {padding-left: clamp(1rem, 3vw, 3rem); padding-right: clamp(1rem, 3vw, 3rem);}
+[data-testid="stMain"] table, [data-testid="stMetricValue"] {font-variant-numeric: tabular-nums;}
+</style>"""
 RESEARCH_USE = "For research and teaching only. Not a medical device: do not use it for diagnosis."
+
+
+def navigate() -> st.Page:
+    """Draw the navigation and return the page to run; called by `app.py`, and by a page that was opened without it."""
+    st.session_state[_ROUTED_KEY] = True
+    st.set_page_config(page_title=PRODUCT, page_icon=PAGE_ICON, layout="wide")
+    return st.navigation(
+        {
+            group: [
+                st.Page(page.path, title=page.title, icon=page.icon, help=page.text, default=page.file == HOME)
+                for page in pages
+                if page.path.is_file()
+            ]
+            for group, pages in GROUPS.items()
+        }
+    )
 
 
 def open_page(title: str, question: str) -> None:
@@ -47,7 +73,13 @@ def open_page(title: str, question: str) -> None:
         title: The page's name in the navigation.
         question: One sentence that says what the reader is looking at and from which data.
     """
-    st.set_page_config(page_title=f"{title} · {PRODUCT}", page_icon=":material/hematology:", layout="wide")
+    if not st.session_state.get(_ROUTED_KEY):
+        # A link to a page, on a server that has not run app.py yet, runs the page alone under a navigation made of file
+        # names. Naming the pages tells Streamlit to go through app.py from now on.
+        navigate()
+        st.rerun()
+    st.set_page_config(page_title=f"{title} · {PRODUCT}", page_icon=PAGE_ICON, layout="wide")
+    st.html(_STYLE)
     st.session_state[_PAGE_KEY] = title
     with st.sidebar:
         _model_selection()
@@ -111,6 +143,58 @@ def model_picker(key: str, label: str = "Model") -> str | None:
     name = cast(str, st.session_state[key])
     _write_address(key, [name])
     return name
+
+
+def restore_choice(key: str, options: Sequence[str], default: str) -> None:
+    """Before a widget is drawn under `key`: take its value from the URL if that brings one, else the session's.
+
+    Args:
+        key: Key of the widget and name of the parameter.
+        options: What may be chosen, as it stands in the URL.
+        default: The value of a reader who has chosen nothing.
+    """
+    from_url = known_names(_read_address(key) or (), options)
+    if from_url:
+        st.session_state[key] = from_url[0]
+    elif st.session_state.get(key) not in options:
+        st.session_state[key] = default
+
+
+def keep_choice(key: str) -> None:
+    """After a widget is drawn under `key`: write its value into the URL."""
+    _write_address(key, [st.session_state[key]])
+
+
+def remembered_segments(label: str, options: Mapping[str, str], key: str, help: str | None = None) -> str:
+    """Let the reader choose one of a few options, all visible; the choice stays in the session and in the URL.
+
+    Args:
+        label: Name of the control.
+        options: Value, as it stands in the URL -> what the reader sees; the first is the default.
+        key: Key of the widget and name of the parameter, beginning with the page's name.
+        help: What a pointer on the question mark reads.
+    """
+    restore_choice(key, list(options), next(iter(options)))
+    chosen = st.segmented_control(
+        label,
+        list(options),
+        format_func=lambda value: options[value],
+        key=key,
+        required=True,
+        persist_state="session",
+        on_change=_touch,
+        args=(key,),
+        help=help,
+    )
+    keep_choice(key)
+    return cast(str, chosen)
+
+
+def choose(key: str, value: str | None = None) -> None:
+    """In a callback: note that the reader chose under `key`, and what, if it is not the widget itself that holds it."""
+    if value is not None:
+        st.session_state[key] = value
+    _touch(key)
 
 
 def missing_artifact(name: str | None = None) -> None:
@@ -325,19 +409,22 @@ def _model_selection() -> None:
     )
     _write_address(SELECTION_KEY, st.session_state[SELECTION_KEY])
     chosen = st.session_state[SELECTION_KEY]
-    with st.container(horizontal=True, gap="small"):
-        for label, (quick, meaning) in quick_selections(table, load_summary()).items():
-            st.button(
-                label,
-                key=f"selection_{label}",
-                on_click=_select,
-                args=(quick,),
-                help=meaning,
-                type="primary" if quick and set(quick) == set(chosen) else "secondary",
-                width="content",
-            )
-    with st.expander("By family, with accuracy and size", key="selection_families"):
+    _quick_pills(quick_selections(table, load_summary()), chosen)
+    with st.expander("List by family", key="selection_families"):
         _family_boxes(table, names, chosen)
+
+
+def _quick_pills(quick: Mapping[str, tuple[Sequence[str], str]], chosen: Sequence[str]) -> None:
+    st.session_state[QUICK_KEY] = next((label for label, (of, _) in quick.items() if set(of) == set(chosen)), None)
+    st.pills(
+        "Choose quickly",
+        list(quick),
+        key=QUICK_KEY,
+        on_change=_select_quick,
+        args=({label: list(of) for label, (of, _) in quick.items()},),
+        label_visibility="collapsed",
+        help="\n".join(f"- **{label}**: {meaning}" for label, (_, meaning) in quick.items()),
+    )
 
 
 def _family_boxes(table: pd.DataFrame, names: Sequence[str], chosen: Sequence[str]) -> None:
@@ -361,6 +448,12 @@ def _family_boxes(table: pd.DataFrame, names: Sequence[str], chosen: Sequence[st
 def _select(names: Sequence[str]) -> None:
     st.session_state[SELECTION_KEY] = list(names)
     _touch(SELECTION_KEY)
+
+
+def _select_quick(quick: Mapping[str, Sequence[str]]) -> None:
+    label = st.session_state[QUICK_KEY]
+    if label is not None:  # None: the reader clicked the pill that already described the selection
+        _select(quick[label])
 
 
 def _select_checked(names: Sequence[str]) -> None:
