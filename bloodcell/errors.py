@@ -13,6 +13,13 @@
     │   ├── ArtifactNotFoundError   nothing trained under that name
     │   └── ArtifactDamagedError    files missing, altered or foreign
     ├── EngineError                 the LiteRT form cannot be built or run
+    ├── CaseError
+    │   ├── CaseNotFoundError       no such case, or it was deleted meanwhile
+    │   ├── CaseExistsError         the identifier belongs to another case
+    │   ├── CaseLockedError         the case is signed
+    │   ├── CaseChangedError        another reviewer was first
+    │   ├── CaseUnfinishedError     a sign-off while a cell is unreviewed or undecided
+    │   └── CaseDatabaseError       the database of cases cannot be opened or used
     └── StorageError                a full disk or a folder that cannot be written
 
 Pages and the command line catch `BloodCellError` only; anything else stays loud. Wrong arguments are `ValueError`.
@@ -70,6 +77,34 @@ class ArtifactDamagedError(ArtifactError):
 
 class EngineError(BloodCellError):
     """The LiteRT form of a model cannot be built or run."""
+
+
+class CaseError(BloodCellError):
+    """A case cannot be read or changed as asked."""
+
+
+class CaseNotFoundError(CaseError):
+    """No such case, or it was deleted meanwhile."""
+
+
+class CaseExistsError(CaseError):
+    """The identifier belongs to another case."""
+
+
+class CaseLockedError(CaseError):
+    """The case is signed; it must be reopened before it can change."""
+
+
+class CaseChangedError(CaseError):
+    """Another reviewer changed the same cell first."""
+
+
+class CaseUnfinishedError(CaseError):
+    """A sign-off while a cell is unreviewed or undecided."""
+
+
+class CaseDatabaseError(CaseError):
+    """The database of cases cannot be opened or used."""
 
 
 class StorageError(BloodCellError):

@@ -5,7 +5,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from platformdirs import user_cache_dir
+from platformdirs import user_cache_dir, user_data_dir
 
 from bloodcell.errors import StorageError
 
@@ -22,6 +22,12 @@ def cache_directory() -> Path:
     """Return the user's cache folder for this project: `BLOODCELL_CACHE`, else the system's place. It may not exist yet."""
     override = os.environ.get("BLOODCELL_CACHE")
     return Path(override).expanduser() if override else Path(user_cache_dir("bloodcell"))
+
+
+def data_directory() -> Path:
+    """Return the user's data folder for this project: `BLOODCELL_HOME`, else the system's place. It may not exist yet."""
+    override = os.environ.get("BLOODCELL_HOME")
+    return Path(override).expanduser() if override else Path(user_data_dir("bloodcell"))
 
 
 def write_atomically(path: Path, data: bytes) -> None:

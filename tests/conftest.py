@@ -35,10 +35,17 @@ def make_small_arrays(seed: int = 0) -> dict[str, np.ndarray]:
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Keep tests away from the reader's dataset, cache and artifacts; a test asks for what it needs."""
-    for name in ("BLOODCELL_DATA", "BLOODCELL_SAMPLES", "BLOODCELL_FIELDS", "BLOODCELL_ARTIFACTS"):
+    """Keep tests away from the reader's dataset, cache, artifacts and cases; a test asks for what it needs."""
+    for name in (
+        "BLOODCELL_DATA",
+        "BLOODCELL_SAMPLES",
+        "BLOODCELL_FIELDS",
+        "BLOODCELL_ARTIFACTS",
+        "BLOODCELL_DATABASE_URL",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("BLOODCELL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("BLOODCELL_HOME", str(tmp_path / "home"))
 
 
 @pytest.fixture(scope="session")
