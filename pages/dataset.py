@@ -9,7 +9,7 @@ import streamlit as st
 
 from bloodcell.dataset import CLASS_CODES, CLASS_NAMES, CLASS_NOTES, INPUT_SIZE, SPLITS, frame_image
 from bloodcell.errors import BloodCellError, DatasetError
-from bloodcell.inference.images import read_image
+from bloodcell.inference.images import read_image, read_image_file
 from bloodcell.published import load_reports
 from bloodcell.views import cache
 from bloodcell.views import figures_cells as figures
@@ -54,7 +54,7 @@ def known_counts() -> tuple[pd.DataFrame, dict[str, int], str]:
     """Return images per class and known split, images per split, and where the numbers come from."""
     try:
         counts = cache.load_class_counts()
-        return counts, {split: int(counts[split].sum()) for split in counts}, "the dataset's file on this machine"
+        return counts, {split: int(counts[split].sum()) for split in SPLITS}, "the dataset's file on this machine"
     except DatasetError:
         pass
     for name, artifact in cache.load_shelf().artifacts.items():
@@ -84,7 +84,7 @@ def show_class_cards(counts: pd.DataFrame, has_images: bool) -> None:
                     )
                 st.markdown(f":small[{CLASS_NOTES[name].text}]")
                 st.space("stretch")
-                st.caption(" · ".join(f"{counts.loc[name, split]:,} {split}" for split in counts.columns))
+                st.caption(" · ".join(f"{number:,} {split}" for split, number in counts.loc[name].items()))
     with st.expander("Who describes them so, and which cell is typical", icon=":material/menu_book:"):
         sources = "\n".join(f"- {name.capitalize()}: {CLASS_NOTES[name].source}" for name in CLASS_NAMES)
         st.markdown(f"{sources}\n\nThe typical cell is the test image nearest to the mean image of its class.")
@@ -270,16 +270,16 @@ def choose_image() -> np.ndarray | None:
             file = st.selectbox("File", samples, format_func=lambda path: path.name, key="dataset_sample", width=260)
         elif source == STORED:
             name = st.selectbox("The typical", CLASS_NAMES, key="dataset_typical", width=260)
-    if source == STORED:
-        return cache.load_split("test").images[cache.load_typical_rows("test")[CLASS_NAMES.index(name)]]
-    if source == OWN:
-        file = st.file_uploader(
+    try:
+        if source == STORED:
+            row = cache.load_typical_rows("test").get(CLASS_NAMES.index(name), 0)
+            return cache.load_split("test").images[row]
+        if source == SAMPLE:
+            return read_image_file(file).pixels
+        upload = st.file_uploader(
             "An image of one cell", type=IMAGE_TYPES, key="dataset_own", max_upload_size=MAXIMUM_UPLOAD_MB
         )
-        if file is None:
-            return None
-    try:
-        return read_image(file.read_bytes() if isinstance(file, Path) else file.getvalue(), file.name).pixels
+        return None if upload is None else read_image(upload.getvalue(), upload.name).pixels
     except BloodCellError as error:
         st.error(str(error), icon=":material/broken_image:")
         return None

@@ -82,8 +82,8 @@ def probability_bars_figure(probabilities: Sequence[float] | np.ndarray, mode: t
             hovertemplate="%{y}: %{text}<extra></extra>",
         )
     )
-    figure.update_yaxes(autorange="reversed")
-    figure.update_xaxes(range=[0, 1.14], tickvals=[0, 0.25, 0.5, 0.75, 1], tickformat=".0%")
+    figure.update_yaxes(autorange="reversed", showgrid=False)
+    figure.update_xaxes(range=[0, 1.32], tickvals=[0, 0.25, 0.5, 0.75, 1], tickformat=".0%")
     figure.update_layout(showlegend=False, bargap=0.28)
     return theme.style_figure(figure, mode, height=270)
 

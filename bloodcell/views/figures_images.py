@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 
 import numpy as np
 from PIL import Image
@@ -124,6 +125,11 @@ def encode_png(pixels: np.ndarray) -> bytes:
 def data_address(pixels: np.ndarray) -> str:
     """Return the image as a `data:` address that a table or a label can show."""
     return "data:image/png;base64," + base64.b64encode(encode_png(pixels)).decode("ascii")
+
+
+def escape_markdown(text: str) -> str:
+    """Return text, such as the name of a reader's file, so that Markdown shows it as it is."""
+    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~$:])", r"\\\1", text)
 
 
 def rgb_of(colour: str) -> tuple[int, int, int]:

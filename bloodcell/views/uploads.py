@@ -1,12 +1,10 @@
 """Images that a reader brings, as small as a page needs them: pixels, a preview, or why there are none."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from bloodcell.dataset import CLASS_NAMES, Box, Split, frame_image
+from bloodcell.dataset import Box, Framed, Split, frame_image
 from bloodcell.errors import ImageError
 from bloodcell.inference.images import SUFFIXES, read_image
 from bloodcell.views.figures_images import shrink_to
@@ -14,8 +12,11 @@ from bloodcell.views.figures_images import shrink_to
 IMAGE_TYPES = [suffix.removeprefix(".") for suffix in SUFFIXES]
 """Endings that a drop zone takes; what is inside a file is looked at when it is read."""
 
-MAXIMUM_UPLOAD_MB = 32
-"""Largest file that the browser sends; below the limit of `read_image`, since a page holds many files at once."""
+MAXIMUM_UPLOAD_MB = 128
+"""Largest file that the browser sends; above the limit of `read_image`, so that what is too large gets its sentence."""
+
+MAXIMUM_FILES = 200
+"""Most files that are answered at once."""
 
 PREVIEW_SIDE = 480
 """Longer side of what is kept of an image for showing it, pixels: sixty large files must not fill the memory."""
@@ -28,23 +29,21 @@ class CellImage:
     Attributes:
         key: Tells files of the same name apart.
         name: File name, or the place in the dataset.
-        pixels: (64, 64, 3) uint8, what a network sees; None where the file could not be read.
+        framed: What a network sees; None where the file could not be read. Its box lies in the image as read.
         size: (width, height) of the image as read, pixels.
         preview: (h, w, 3) uint8, at most 480 pixels a side.
         preview_box: The part that the network sees, in pixels of the preview.
-        kind: "dataset", "original" or "other", how the image was framed.
-        notes: Sentences on what had to be done to read it, and on its framing.
+        notes: Sentences on what had to be done to read it.
         error: Why it could not be read, None if it could.
         label: Class index where it is known, else None.
     """
 
     key: str
     name: str
-    pixels: np.ndarray | None = None
+    framed: Framed | None = None
     size: tuple[int, int] = (0, 0)
     preview: np.ndarray | None = None
     preview_box: Box | None = None
-    kind: str = "other"
     notes: tuple[str, ...] = ()
     error: str | None = None
     label: int | None = None
@@ -64,54 +63,25 @@ def read_cell(data: bytes, name: str, key: str) -> CellImage:
     except ImageError as error:
         return CellImage(key, name, error=str(error))
     preview, box = shrink_to(image.pixels, framed.box, PREVIEW_SIDE)
-    notes = (*image.notes, *((framed.warning,) if framed.warning else ()))
     height, width = image.pixels.shape[:2]
-    return CellImage(key, name, framed.pixels, (width, height), preview.copy(), box, framed.kind, notes)
+    return CellImage(key, image.name, framed, (width, height), preview.copy(), box, image.notes)
 
 
 def cell_of_split(split: Split, row: int) -> CellImage:
     """Return one image of the dataset, its class known."""
-    pixels = split.images[row]
-    name = f"{split.name}, row {row}"
-    whole = Box(0, 0, *pixels.shape[1::-1])
+    framed = frame_image(split.images[row])
     return CellImage(
-        f"{split.name}-{row}", name, pixels, (64, 64), pixels, whole, "dataset", label=int(split.labels[row])
+        f"{split.name}-{row}",
+        f"{split.name}, row {row}",
+        framed,
+        (framed.box.width, framed.box.height),
+        framed.pixels,
+        framed.box,
+        label=int(split.labels[row]),
     )
 
 
-def describe_agreement(opinions: Mapping[str, np.ndarray]) -> str:
-    """Return in words how far the models agree about one image.
-
-    Args:
-        opinions: (8,) probabilities by model name; the first is the one whose answer stands large on the page.
-    """
-    answers = {name: CLASS_NAMES[int(np.argmax(scores))] for name, scores in opinions.items()}
-    if not answers:
-        return "No model has answered."
-    first = next(iter(answers.values()))
-    num_agreeing = sum(answer == first for answer in answers.values())
-    if len(answers) == 1:
-        return f"One model is selected; it says {first}."
-    if num_agreeing == len(answers):
-        return f"{'Both' if len(answers) == 2 else f'All {len(answers)}'} selected models say {first}."
-    others: dict[str, list[str]] = {}
-    for name, answer in answers.items():
-        if answer != first:
-            others.setdefault(answer, []).append(f"{name} ({100 * float(np.max(opinions[name])):.1f} %)")
-    against = "; ".join(f"{', '.join(names)} {'say' if len(names) > 1 else 'says'} {a}" for a, names in others.items())
-    return f"{num_agreeing} of {len(answers)} selected models say {first}; {against}."
-
-
-def describe_batch(labels: Sequence[int], num_failed: int) -> str:
-    """Return in words what was found in several images.
-
-    Args:
-        labels: Class index of every image that was answered.
-        num_failed: Number of files that could not be read.
-    """
-    counts = Counter(labels)
-    found = ", ".join(f"{count} {CLASS_NAMES[label]}" for label, count in sorted(counts.items(), key=lambda x: -x[1]))
-    parts = [f"{len(labels)} answered" + (f" ({found})" if found else "")]
-    if num_failed:
-        parts.append(f"{num_failed} could not be read")
-    return ", ".join(parts) + "."
+def choose_examples(labels: np.ndarray, seed: int) -> list[int]:
+    """Return one row per class that occurs, in class order, chosen at random; the same seed gives the same rows."""
+    generator = np.random.default_rng(seed)
+    return [int(generator.choice(np.flatnonzero(labels == label))) for label in np.unique(labels)]
