@@ -307,9 +307,9 @@ def _describe_method(effort: Effort, num_threads: int, load_before: float | None
     sizes = ", ".join(map(str, effort.batch_sizes))
     loads = "" if load_before is None else f" Load average {load_before:.1f} before and {load_after:.1f} after."
     return (
-        f"Forward passes on {num_threads} threads of the processor, from a prepared float32 array to an array of logits. "
+        f"Forward passes on {num_threads} threads of the processor, from a prepared array to an array of logits. "
         f"All models and engines took turns in {effort.num_rounds} rounds of at least {effort.visit_s:g} s per batch "
-        f"size ({sizes}); medians over all passes. LiteRT runs its XNNPACK kernels; Keras runs a compiled tf.function of "
+        f"size ({sizes}); medians over all passes. LiteRT runs its XNNPACK kernels, Keras a compiled tf.function of "
         "fixed shape, never predict. Memory is the peak of a process of its own over that of the same process before "
         f"the model was loaded, for one image and then {STEP_BATCH_SIZE}.{loads}"
     )

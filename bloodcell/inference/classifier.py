@@ -77,7 +77,7 @@ def classify_image(image: UploadedImage, artifact: Artifact, engine: Engine) -> 
     try:
         framed = frame_image(image.pixels)
     except ImageError as error:
-        return _failed(image.name, error, artifact)
+        return failed_answer(image.name, error, artifact)
     y_score = compute_probabilities(artifact, engine, framed.pixels[None])[0]
     return _answer(image.name, framed, image.notes, y_score, artifact)
 
@@ -90,6 +90,11 @@ def classify_files(paths: Iterable[Path], artifact: Artifact, engine: Engine) ->
     remaining = iter(paths)
     while group := list(itertools.islice(remaining, LARGEST_BATCH)):
         yield from _classify_group(group, artifact, engine)
+
+
+def failed_answer(file: str, error: ImageError, artifact: Artifact) -> Answer:
+    """Return the answer on a file that cannot be read, with the sentence why."""
+    return Answer(file, "error", None, None, None, (), artifact.name, (str(error),))
 
 
 def choose_default_model(shelf: Shelf, benchmark: "Benchmark | None") -> str:
@@ -130,7 +135,7 @@ def _classify_group(paths: list[Path], artifact: Artifact, engine: Engine) -> It
     y_scores = iter(compute_probabilities(artifact, engine, np.stack(framed)) if framed else ())
     for path, one in zip(paths, seen, strict=True):
         if isinstance(one, ImageError):
-            yield _failed(str(path), one, artifact)
+            yield failed_answer(str(path), one, artifact)
         else:
             yield _answer(str(path), *one, next(y_scores), artifact)
 
@@ -157,7 +162,3 @@ def _answer(file: str, framed: Framed, notes: tuple[str, ...], y_score: np.ndarr
         model=artifact.name,
         reasons=notes if framed.warning is None else (*notes, framed.warning),
     )
-
-
-def _failed(file: str, error: ImageError, artifact: Artifact) -> Answer:
-    return Answer(file, "error", None, None, None, (), artifact.name, (str(error),))

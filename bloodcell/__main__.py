@@ -1,0 +1,46 @@
+"""The command line: `./dev python -m bloodcell COMMAND`.
+
+JSON on standard output alone, messages on standard error. Exit codes: 2 for wrong usage, 1 for a failure, 130 when
+stopped.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from bloodcell.commands import benchmark, classify, data, evaluate, export, models, train
+from bloodcell.commands.output import say
+from bloodcell.errors import BloodCellError
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bloodcell", description="Which network reads blood cells best, and at what cost?"
+    )
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for command in (models, train, evaluate, benchmark, classify, data, export):
+        command.add_parser(subparsers)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = build_parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except BloodCellError as error:
+        say(str(error))
+        return 1
+    except KeyboardInterrupt:
+        hint = " The same command continues where it ended." if options.command in ("train", "data") else ""
+        say(f"Stopped.{hint}")
+        return 130
+    except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
