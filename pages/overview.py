@@ -16,6 +16,7 @@ from bloodcell.views.components import (
     data_source_line,
     download_csv,
     how_computed,
+    mark_legend,
     missing_artifact,
     open_page,
     selected_models,
@@ -40,12 +41,18 @@ DEFINITIONS = f"""
 - **Published**: {STUDY}. "Against the study" compares with the highest accuracy that it printed.
 """
 BOARD_COLUMNS: dict[str, Any] = {
-    "rank": st.column_config.NumberColumn("#", width=40, help="By measured accuracy; equal accuracies share a rank"),
-    "measured": st.column_config.NumberColumn("Measured", format="%.2f %%", help="Accuracy on test"),
-    "margin": st.column_config.NumberColumn("±", format="%.2f", help="Half of Wilson's 95 % interval, in points"),
-    "bar": st.column_config.ProgressColumn(" ", format=" ", min_value=0.8, max_value=1.0, help="From 80 to 100 %"),
-    "weights_mb": st.column_config.NumberColumn("MB", format="%.2f", help="float32 weights, bytes / 1024²"),
-    "latency_ms": st.column_config.NumberColumn("ms", format="%.2f", help="One image, LiteRT float16, median"),
+    "rank": st.column_config.NumberColumn(
+        "#", width=40, pinned=True, help="By measured accuracy; equal accuracies share a rank"
+    ),
+    "measured": st.column_config.NumberColumn("Measured", width=80, format="%.2f %%", help="Accuracy on test"),
+    "margin": st.column_config.NumberColumn(
+        "±", width=50, format="%.2f", help="Half of Wilson's 95 % interval, in points"
+    ),
+    "bar": st.column_config.ProgressColumn("80–100 %", width=80, format=" ", min_value=0.8, max_value=1.0),
+    "weights_mb": st.column_config.NumberColumn("MB", width=60, format="%.2f", help="float32 weights, bytes / 1024²"),
+    "latency_ms": st.column_config.NumberColumn(
+        "ms", width=60, format="%.2f", help="One image, LiteRT float16, median"
+    ),
     "published": st.column_config.NumberColumn("Published", format="%.2f %%", help="What the study printed"),
     "f1": st.column_config.NumberColumn("F1", format="%.2f %%", help="Weighted by images"),
     "parameters": st.column_config.NumberColumn("Parameters", format="localized"),
@@ -78,11 +85,15 @@ def show_answer(answer: Answer, best_published: str) -> None:
             "Accuracy on test",
             percent_interval(answer.accuracy, answer.low, answer.high),
             delta=points(answer.gain),
-            delta_description=f"against {best_published}",
+            delta_description=f"study's best {best_published}",
             label_visibility="collapsed",
         )
-        smaller = "" if math.isnan(answer.size_ratio) else f" · {ratio_in_words(answer.size_ratio)}"
-        st.markdown(f"{megabytes(answer.weights_mb)} · {milliseconds(answer.latency_ms)}{smaller}")
+        costs = [megabytes(answer.weights_mb)]
+        if not math.isnan(answer.latency_ms):
+            costs.append(milliseconds(answer.latency_ms))
+        if not math.isnan(answer.size_ratio):
+            costs.append(ratio_in_words(answer.size_ratio))
+        st.markdown(" · ".join(costs))
 
 
 def ratio_in_words(ratio: float) -> str:
@@ -99,7 +110,13 @@ def show_leaderboard(table: pd.DataFrame) -> None:
     columns = {
         **BOARD_COLUMNS,
         "name": st.column_config.ButtonColumn(
-            "Model", on_click=open_report, key="overview_open", type="tertiary", pinned=True, alignment="left"
+            "Model",
+            on_click=open_report,
+            key="overview_open",
+            type="tertiary",
+            width=150,
+            pinned=True,
+            alignment="left",
         ),
     }
     event = st.dataframe(
@@ -109,6 +126,7 @@ def show_leaderboard(table: pd.DataFrame) -> None:
         key=BOARD_KEY,
         on_select="rerun",
         selection_mode="single-row",
+        placeholder="–",
         height=min(35 * (len(board) + 1) + 3, 430),
         alt="Leaderboard: every trained model by accuracy on test; choosing a row opens its report",
     )
@@ -124,8 +142,9 @@ def show_scatter(table: pd.DataFrame) -> None:
     st.subheader("Accuracy and size", anchor=False)
     points_drawn = figures.scatter_points(table, "weights_mb", "published_memory_mb", selected_models())
     families = list(dict.fromkeys(table["family"]))
+    mark_legend(families)
     chart_with_table(
-        figures.cost_chart(points_drawn, SIZE_TITLE, families, theme_mode(), height=300),
+        figures.cost_chart(points_drawn, SIZE_TITLE, families, theme_mode(), height=290),
         figures.scatter_table(points_drawn, SIZE_TITLE),
         key="overview_scatter",
         alt="Accuracy on test against size of the weights: every trained model, beside it the published figure",
@@ -166,7 +185,7 @@ best = summary.loc[summary["accuracy"].idxmax()]
 answers = find_answers(leaderboard, summary)
 for column, answer in zip(st.columns(3, gap="small"), answers, strict=True):
     with column:
-        show_answer(answer, f"the study's best, {percent(best['accuracy'])}")
+        show_answer(answer, percent(best["accuracy"]))
 left, right = st.columns([0.62, 0.38], gap="medium")
 with left:
     show_leaderboard(leaderboard)

@@ -31,8 +31,8 @@ from bloodcell.views.selection import (
     known_names,
     quick_selections,
 )
-from bloodcell.views.tables import describe_benchmark
-from bloodcell.views.theme import Mode, family_style
+from bloodcell.views.tables import describe_benchmark, family_name
+from bloodcell.views.theme import Mode, family_style, legend_html
 
 PRODUCT = "Blood Cell Lab"
 # A character, because the browser would fetch a Material icon from the network.
@@ -42,11 +42,15 @@ QUICK_KEY = "selection_quick"
 _PAGE_KEY = "page"
 _ROUTED_KEY = "routed"
 DOWNLOAD_JOB = "dataset download"
-# Streamlit's own margins leave too little of a 1280 px screen; its theme options have no horizontal padding.
+# Streamlit's own margins leave too little of a 1280 px screen; its theme options have no horizontal padding. The names
+# of previous and next are for screen readers: beside a list of models an arrow says enough.
 _STYLE = """<style>
 [data-testid="stMainBlockContainer"] {padding-left: clamp(1rem, 3vw, 3rem); padding-right: clamp(1rem, 3vw, 3rem);}
 [data-testid="stMain"] table, [data-testid="stMetricValue"] {font-variant-numeric: tabular-nums;}
+[class*="st-key-"]:is([class*="_previous"], [class*="_next"]) button [data-testid="stMarkdownContainer"] {
+  position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);}
 </style>"""
+LEGEND_NOTES = (("○", "hollow: published"), ("┄", "Pareto front"))
 RESEARCH_USE = "For research and teaching only. Not a medical device: do not use it for diagnosis."
 
 
@@ -282,6 +286,11 @@ def download_csv(table: pd.DataFrame, name: str, key: str) -> None:
         on_click="ignore",
         help="Download these numbers as comma-separated values",
     )
+
+
+def mark_legend(families: Sequence[str]) -> None:
+    """Say which mark stands for which family, what is hollow and what is dashed; for the charts of cost."""
+    st.html(legend_html({family: family_name(family) for family in families}, theme_mode(), LEGEND_NOTES))
 
 
 def research_use_notice() -> None:

@@ -1,6 +1,9 @@
 """What accuracy costs: scatter plots of accuracy against size and time, and F1 of models by class."""
 
-from collections.abc import Collection, Sequence
+import math
+import warnings
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
 import altair as alt
 import pandas as pd
@@ -12,6 +15,7 @@ from bloodcell.views.theme import SEQUENTIAL_SCALE, Mode, family_style, palette,
 
 FAINT = 0.35
 POINT_SIZE = 110
+MOST_LABELS = 8
 
 
 def scatter_points(table: pd.DataFrame, cost: str, published_cost: str | None, on: Collection[str]) -> pd.DataFrame:
@@ -41,6 +45,18 @@ def scatter_points(table: pd.DataFrame, cost: str, published_cost: str | None, o
         }
     )
     return points[points["cost"].notna() | points["published_cost"].notna()].reset_index(drop=True)
+
+
+def published_points(table: pd.DataFrame, cost: str, on: Collection[str]) -> pd.DataFrame:
+    """Return the published figures alone, in the form of `scatter_points`: for a cost that cannot share our axis.
+
+    Args:
+        table: The leaderboard.
+        cost: Column of the published cost.
+        on: Names of the models that are on.
+    """
+    points = scatter_points(table.assign(unmeasured=float("nan")), "unmeasured", cost, on)
+    return points[points["published_accuracy"].notna()].reset_index(drop=True)
 
 
 def scatter_table(points: pd.DataFrame, title: str) -> pd.DataFrame:
@@ -90,7 +106,9 @@ def linked_cost_charts(
     charts = [
         _cost_layers(points, title, families, mode, pointed).properties(height=height) for points, title in panels
     ]
-    return alt.vconcat(*charts, spacing=18)
+    with warnings.catch_warnings():  # that the panels share one parameter is what links them
+        warnings.filterwarnings("ignore", "Automatically deduplicated selection parameter")
+        return alt.vconcat(*charts, spacing=14)
 
 
 def f1_heat_map(f1_scores: pd.DataFrame, mode: Mode) -> go.Figure:
@@ -126,49 +144,118 @@ def _cost_layers(
     points: pd.DataFrame, title: str, families: Sequence[str], mode: Mode, pointed: alt.Parameter
 ) -> alt.LayerChart:
     colors = palette(mode)
+    drawn = _place_labels(points)
+    x, y = _axes(drawn, title)
     styles = [family_style(family, mode) for family in families]
     domain = [family_name(family) for family in families]
-    legend = alt.Legend(title=None, orient="top", symbolSize=90)
-    color = alt.Color("family:N", scale=alt.Scale(domain=domain, range=[s.color for s in styles]), legend=legend)
-    shape = alt.Shape("family:N", scale=alt.Scale(domain=domain, range=[s.shape for s in styles]), legend=legend)
-    lowest = pd.concat([points["low"].fillna(100), points["published_accuracy"].fillna(100)]).min()
-    x = alt.X("cost:Q", title=title, scale=alt.Scale(type="log", nice=False, padding=24))
-    y = alt.Y("accuracy:Q", title="Accuracy, %", scale=alt.Scale(domain=[min(lowest, 99) - 0.5, 100], nice=False))
     opacity = alt.when(pointed).then(alt.value(1)).when("datum.on").then(alt.value(1)).otherwise(alt.value(FAINT))
-    tooltip = [
-        alt.Tooltip("name:N", title="Model"),
-        alt.Tooltip("accuracy:Q", title="Measured, %", format=".2f"),
-        alt.Tooltip("cost:Q", title=title, format=".3~g"),
-        alt.Tooltip("published_accuracy:Q", title="Published, %", format=".2f"),
-        alt.Tooltip("published_cost:Q", title="Published cost", format=".3~g"),
+    marks: dict[str, Any] = {
+        "color": alt.Color("family:N", scale=alt.Scale(domain=domain, range=[s.color for s in styles]), legend=None),
+        "shape": alt.Shape("family:N", scale=alt.Scale(domain=domain, range=[s.shape for s in styles]), legend=None),
+        "opacity": opacity,
+        "tooltip": [
+            alt.Tooltip("name:N", title="Model"),
+            alt.Tooltip("accuracy:Q", title="Measured, %", format=".2f"),
+            alt.Tooltip("cost:Q", title=title, format=".3~g"),
+            alt.Tooltip("published_accuracy:Q", title="Published, %", format=".2f"),
+            alt.Tooltip("published_cost:Q", title="Published cost", format=".3~g"),
+        ],
+    }
+    measured = drawn[drawn["cost"].notna()]
+    published = drawn[drawn["published_cost"].notna() & drawn["published_accuracy"].notna()]
+    base = alt.Chart(measured).encode(x=x("cost"), y=y("accuracy"))
+    thin = {"strokeWidth": 1, "color": colors.muted}
+    layers: list[alt.Chart] = []
+    if not published.empty:
+        tied = published[published["cost"].notna()]
+        hollow = alt.Chart(published).mark_point(filled=False, size=POINT_SIZE * 0.7, strokeWidth=1.5)
+        layers.append(hollow.encode(x=x("published_cost"), y=y("published_accuracy"), **marks))
+        if not tied.empty:
+            ends = {"x2": "published_cost:Q", "y2": "published_accuracy:Q"}
+            layers.append(
+                alt.Chart(tied).mark_rule(**thin).encode(x=x("cost"), y=y("accuracy"), opacity=opacity, **ends)
+            )
+    if not measured.empty:
+        front = alt.Chart(measured[measured["front"]].sort_values("cost")).encode(x=x("cost"), y=y("accuracy"))
+        size = alt.when(pointed).then(alt.value(3 * POINT_SIZE)).otherwise(alt.value(POINT_SIZE))
+        layers += [
+            front.mark_line(interpolate="step-after", color=colors.accent, strokeDash=[5, 3], strokeWidth=1.5),
+            base.mark_rule(**thin).encode(y=y("low"), y2="high:Q", opacity=opacity),
+            base.mark_point(filled=True).encode(size=size, **marks),
+        ]
+    layers[-1] = layers[-1].add_params(pointed)
+    return alt.layer(*layers, *_labels(drawn, x, y, colors.text, pointed))
+
+
+def _axes(points: pd.DataFrame, title: str) -> tuple[Callable[[str], alt.X], Callable[[str], alt.Y]]:
+    """Return makers of both axes for a column; the labels of accuracy stand inside, so that the plot has no margin."""
+    accuracies = points[["low", "published_accuracy"]].min(axis=None)
+    left, right = _cost_range(points)
+    x_scale = alt.Scale(type="log", domain=[left, right], nice=False)
+    y_scale = alt.Scale(domain=[min(accuracies, 99) - 1, 100.6], nice=False)
+    y_axis = alt.Axis(
+        title=None,
+        ticks=False,
+        domain=False,
+        labelAlign="left",
+        labelBaseline="bottom",
+        labelPadding=-2,
+        labelExpr="datum.value <= 100 ? datum.label + ' %' : ''",
+        tickCount=6,
+    )
+    ticks = [digit * 10.0**power for power in range(-4, 6) for digit in (1, 2, 5)]
+    x_axis = alt.Axis(format="~g", labelOverlap=True, values=[tick for tick in ticks if left <= tick <= right])
+    return (
+        lambda column: alt.X(f"{column}:Q", title=title, scale=x_scale, axis=x_axis),
+        lambda column: alt.Y(f"{column}:Q", scale=y_scale, axis=y_axis),
+    )
+
+
+def _cost_range(points: pd.DataFrame) -> tuple[float, float]:
+    """Return the ends of the cost axis: room for the labels of accuracy on the left, a little on the right."""
+    costs = points[["cost", "published_cost"]]
+    low, high = costs.min(axis=None), costs.max(axis=None)
+    span = max(math.log(high / low), 0.5)
+    return low * math.exp(-0.12 * span), high * math.exp(0.05 * span)
+
+
+def _place_labels(points: pd.DataFrame) -> pd.DataFrame:
+    """Add `label` (named without being pointed at) and `side` of each name, so that few names cover each other."""
+    named = points["on"] if points["on"].sum() <= MOST_LABELS else points["front"]
+    left, right = _cost_range(points)
+    costs = points["cost"].fillna(points["published_cost"])
+    accuracies = points["accuracy"].where(points["cost"].notna(), points["published_accuracy"])
+    across = [math.log(cost / left) / math.log(right / left) for cost in costs]
+    spread = max(accuracies.max() - accuracies.min(), 1.0)
+    taken: dict[str, list[tuple[float, float]]] = {"right": [], "left": []}
+    sides = {}
+    for row in accuracies.sort_values(ascending=False).index:
+        place = (across[row], accuracies[row] / spread)
+        wanted = ["left", "right"] if place[0] > 0.7 else ["right", "left"]
+        free = [side for side in wanted if not any(_covers(place, other) for other in taken[side])]
+        sides[row] = (free or wanted)[0]
+        if named[row]:
+            taken[sides[row]].append(place)
+    return points.assign(label=named, side=pd.Series(sides, dtype=str), label_cost=costs, label_accuracy=accuracies)
+
+
+def _covers(place: tuple[float, float], other: tuple[float, float]) -> bool:
+    """Whether two names on the same side of their marks would overlap; places are shares of the plot."""
+    return abs(place[0] - other[0]) < 0.17 and abs(place[1] - other[1]) < 0.08
+
+
+def _labels(
+    points: pd.DataFrame,
+    x: Callable[[str], alt.X],
+    y: Callable[[str], alt.Y],
+    color: str,
+    pointed: alt.Parameter,
+) -> list[alt.Chart]:
+    opacity = alt.when(pointed).then(alt.value(1)).when("datum.label").then(alt.value(1)).otherwise(alt.value(0))
+    return [
+        alt.Chart(points[points["side"] == side])
+        .mark_text(align=align, dx=shift, dy=-7, fontSize=11, color=color)
+        .encode(x=x("label_cost"), y=y("label_accuracy"), text="name:N", opacity=opacity)
+        for side, align, shift in (("right", "left", 9), ("left", "right", -9))
+        if (points["side"] == side).any()
     ]
-    measured = alt.Chart(points[points["cost"].notna()]).encode(x=x, y=y)
-    both = alt.Chart(points[points["published_cost"].notna() & points["published_accuracy"].notna()])
-    published_x, published_y = alt.X("published_cost:Q"), alt.Y("published_accuracy:Q")
-    front = points[points["front"]].sort_values("cost")
-    layers = [
-        alt.Chart(front)
-        .mark_line(interpolate="step-after", color=colors.accent, strokeDash=[5, 3], strokeWidth=1.5)
-        .encode(x=x, y=y),
-        both.transform_filter("isValid(datum.cost)")
-        .mark_rule(strokeWidth=1, color=colors.muted)
-        .encode(x=x, y=y, x2="published_cost:Q", y2="published_accuracy:Q", opacity=opacity),
-        both.mark_point(filled=False, size=POINT_SIZE * 0.7, strokeWidth=1.5).encode(
-            x=published_x, y=published_y, color=color, shape=shape, opacity=opacity, tooltip=tooltip
-        ),
-        measured.mark_rule(strokeWidth=1, color=colors.muted).encode(y=alt.Y("low:Q"), y2="high:Q", opacity=opacity),
-        measured.mark_point(filled=True)
-        .encode(
-            color=color,
-            shape=shape,
-            opacity=opacity,
-            size=alt.when(pointed).then(alt.value(3 * POINT_SIZE)).otherwise(alt.value(POINT_SIZE)),
-            tooltip=tooltip,
-        )
-        .add_params(pointed),
-        measured.mark_text(align="left", dx=9, dy=-7, fontSize=11, color=colors.text).encode(
-            text="name:N",
-            opacity=alt.when(pointed).then(alt.value(1)).when("datum.on").then(alt.value(1)).otherwise(alt.value(0)),
-        ),
-    ]
-    return alt.layer(*layers)

@@ -1,9 +1,8 @@
 """The leaderboard as a reader sees it, and the three answers on top of it. Numbers in, tables out."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -12,6 +11,9 @@ from bloodcell.models.catalog import FAMILIES
 from bloodcell.views.quantities import half_width
 from bloodcell.views.selection import GOOD_ACCURACY
 from bloodcell.views.theme import family_style
+
+if TYPE_CHECKING:
+    from bloodcell.inference.benchmark import Benchmark
 
 MOST_ACCURATE, LIGHTEST, BEST_TRADE_OFF = "Most accurate", "Lightest above 95 %", "Best trade-off"
 
@@ -120,16 +122,19 @@ def comparison_table(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def describe_benchmark(record: Mapping[str, Any]) -> str:
-    """Say in a phrase on which machine, when and with how many threads times were measured.
+def limit_options(values: pd.Series) -> list[float]:
+    """Return the limits 1, 2, 5, 10 … that would leave some of the values and take others, ascending."""
+    known = values.dropna()
+    steps = [digit * 10.0**power for power in range(-3, 5) for digit in (1, 2, 5)]
+    return [] if known.empty else [step for step in steps if known.min() < step < known.max()]
 
-    Args:
-        record: A benchmark record as it is stored.
-    """
-    machine = record["machine"]
+
+def describe_benchmark(benchmark: "Benchmark") -> str:
+    """Say in a phrase on which machine, when and with how many threads times were measured."""
+    machine = benchmark.machine
     return (
-        f"{machine['processor']}, {machine['num_cores']} cores, {record['threads']} threads, measured {record['date']} "
-        "with LiteRT (float16)"
+        f"{machine['processor']}, {machine['num_cores']} cores, LiteRT (float16) with {benchmark.threads} threads, "
+        f"{benchmark.date[:10]}"
     )
 
 

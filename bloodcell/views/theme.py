@@ -4,6 +4,7 @@ The colours come from the stain: violet nuclei, rose cytoplasm. Every colour has
 for the dark ground, because the violet of the one would vanish on the other. `.streamlit/config.toml` holds the same.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -122,6 +123,24 @@ def family_style(family: str, mode: Mode) -> FamilyStyle:
     """Return colour and mark of a family; one that is not listed gets a grey cross."""
     light, dark, symbol, shape, glyph = _FAMILIES.get(family, _OTHER_FAMILY)
     return FamilyStyle(light if mode == "light" else dark, symbol, shape, glyph)
+
+
+def legend_html(families: Mapping[str, str], mode: Mode, notes: Sequence[tuple[str, str]] = ()) -> str:
+    """Return a legend as one line of HTML that wraps on narrow screens.
+
+    Args:
+        families: Key of each family and the name that a reader knows.
+        mode: The ground it will stand on.
+        notes: Further marks as (characters, what they mean), in the muted colour.
+    """
+    styles = {name: family_style(family, mode) for family, name in families.items()}
+    entries = [(style.glyph, style.color, name) for name, style in styles.items()]
+    entries += [(glyph, palette(mode).muted, meaning) for glyph, meaning in notes]
+    spans = (
+        f'<span style="white-space:nowrap"><span style="color:{color}" aria-hidden="true">{glyph}</span> {name}</span>'
+        for glyph, color, name in entries
+    )
+    return f'<div style="display:flex;flex-wrap:wrap;gap:.1rem 1rem;font-size:.85rem">{"".join(spans)}</div>'
 
 
 def style_figure(figure: go.Figure, mode: Mode, height: int | None = None) -> go.Figure:

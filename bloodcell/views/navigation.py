@@ -1,0 +1,64 @@
+"""The pages and their groups, in the order of the navigation. Plain data: nothing here imports Streamlit."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from bloodcell.files import PROJECT_DIRECTORY
+
+PAGES_DIRECTORY = PROJECT_DIRECTORY / "pages"
+
+
+class PageEntry(NamedTuple):
+    """One page: the file below `pages/`, its title and icon, and the sentence that says what it is."""
+
+    file: str
+    title: str
+    icon: str
+    text: str
+
+    @property
+    def path(self) -> Path:
+        """The page's script."""
+        return PAGES_DIRECTORY / self.file
+
+
+HOME = "overview.py"
+GROUPS: dict[str, tuple[PageEntry, ...]] = {
+    "Compare": (
+        PageEntry(
+            "overview.py",
+            "Overview",
+            ":material/leaderboard:",
+            "Which network, and at what cost? The answer and the leaderboard.",
+        ),
+        PageEntry(
+            "reports.py",
+            "Reports",
+            ":material/description:",
+            "How good is this one? Report, learning curves, layers, card.",
+        ),
+        PageEntry(
+            "confusion.py",
+            "Confusion",
+            ":material/grid_on:",
+            "What does it mix up? The matrix, and the images behind each cell.",
+        ),
+        PageEntry(
+            "compare.py",
+            "Compare",
+            ":material/scatter_plot:",
+            "What do I pay for accuracy? Memory and time, side by side.",
+        ),
+    ),
+    "Data": (
+        PageEntry("dataset.py", "Dataset", ":material/database:", "What are these cells? Classes, balance, gallery."),
+    ),
+    "Use": (
+        PageEntry(
+            "classify.py",
+            "Classify",
+            ":material/hematology:",
+            "What is this cell? Drop an image and read the answers.",
+        ),
+    ),
+}

@@ -1,0 +1,262 @@
+"""What do I pay for accuracy?"""
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from bloodcell.dataset.classes import CLASS_NAMES
+from bloodcell.errors import BloodCellError
+from bloodcell.inference.benchmark import BENCHMARK_FILE, QUICK, run_benchmark, save_benchmark
+from bloodcell.published import STUDY
+from bloodcell.views import cache
+from bloodcell.views import figures_compare as figures
+from bloodcell.views.background import OnProgress, find_job, start_job
+from bloodcell.views.components import (
+    benchmark_line,
+    chart_with_table,
+    data_source_line,
+    download_csv,
+    how_computed,
+    mark_legend,
+    missing_artifact,
+    open_page,
+    selected_models,
+    show_damaged,
+    theme_mode,
+)
+from bloodcell.views.quantities import megabytes, milliseconds
+from bloodcell.views.tables import comparison_table, describe_benchmark, limit_options
+
+ANY = "any"
+MEASUREMENT_JOB = "measurement"
+SIZE_TITLE = "Size of the float32 weights, MB"
+RECORD, THIS_MACHINE = "the committed record", "this machine"
+# Reader's choice -> (column, published column that may share the axis, axis title).
+ONE_IMAGE, STEP, PUBLISHED_STEP = "1 image", "32 images", "published"
+TIMES = {
+    ONE_IMAGE: ("latency_ms", "Time for one image, ms, measured"),
+    STEP: ("step_time_ms", "Time for a batch of 32 images, ms, measured"),
+    PUBLISHED_STEP: ("published_step_time_ms", "Published time per step, ms (machine and batch size not stated)"),
+}
+DEFINITIONS = f"""
+- **Accuracy**: test images, of the weights as they are stored; the thin bar through a mark is Wilson's 95 % interval.
+- **Size**: float32 weights, four bytes a parameter, in bytes / 1024². The study gives the memory of its two basic
+  networks in KB / 1000 and of the others in bytes / 1024².
+- **Time**: median for one image, or for a batch of 32, with LiteRT (float16). The study's times come from another
+  machine and from another kind of step, so they have an axis of their own.
+- **Pareto front** (dashed): models that no other beats in both accuracy and cost.
+- **F1** of a class: 2 · precision · recall / (precision + recall).
+- **Hollow marks**: {STUDY}. The line ties each to the same network as measured here.
+"""
+TABLE_COLUMNS: dict[str, Any] = {
+    "rank": st.column_config.NumberColumn("#", width=40, pinned=True, help="By accuracy on test, among all models"),
+    "name": st.column_config.TextColumn("Model", pinned=True),
+    "family": st.column_config.TextColumn("Family"),
+    "measured": st.column_config.NumberColumn("Measured", format="%.2f %%", help="Accuracy on test"),
+    "margin": st.column_config.NumberColumn("±", format="%.2f", help="Half of Wilson's 95 % interval, in points"),
+    "published": st.column_config.NumberColumn("Published", format="%.2f %%", help="Accuracy that the study printed"),
+    "validation": st.column_config.NumberColumn("Validation", format="%.2f %%", help="Accuracy on val"),
+    "f1": st.column_config.NumberColumn("F1", format="%.2f %%", help="Weighted by images"),
+    "ece": st.column_config.NumberColumn("ECE", format="%.2f %%", help="Expected calibration error, 15 bins"),
+    "parameters": st.column_config.NumberColumn("Parameters", format="localized"),
+    "weights_mb": st.column_config.NumberColumn("MB", format="%.3f", help="float32 weights, bytes / 1024²"),
+    "published_memory_mb": st.column_config.NumberColumn("MB published", format="%.2f"),
+    "latency_ms": st.column_config.NumberColumn(
+        "ms, one image", format="%.3f", help="Measured, LiteRT float16, median"
+    ),
+    "step_time_ms": st.column_config.NumberColumn("ms, 32 images", format="%.2f", help="Measured, LiteRT float16"),
+    "published_step_time_ms": st.column_config.NumberColumn(
+        "ms/step published", format="%.2f", help="The study's machine and batch size are not stated: not comparable"
+    ),
+}
+
+
+def choose_limits(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """Let the reader set a lowest accuracy, the highest costs, and the time that is drawn.
+
+    Returns:
+        The models that meet the limits, and a key of TIMES.
+    """
+    lowest = int(100 * table["test_accuracy"].min())
+    with st.grid(4, min_column_width=190, gap="medium"):
+        accuracy = st.slider(
+            "Lowest accuracy", lowest, 99, lowest, key="compare_accuracy", persist_state="session", format="%d %%"
+        )
+        size = st.select_slider(
+            "Largest size",
+            [*limit_options(table["weights_mb"]), ANY],
+            value=ANY,
+            format_func=lambda limit: limit if limit == ANY else megabytes(limit),
+            key="compare_size",
+            persist_state="session",
+        )
+        time = st.select_slider(
+            "Longest time, 1 image",
+            [*limit_options(table["latency_ms"]), ANY],
+            value=ANY,
+            format_func=lambda limit: limit if limit == ANY else milliseconds(limit),
+            key="compare_time",
+            persist_state="session",
+            disabled=table["latency_ms"].isna().all(),
+        )
+        axis = st.segmented_control(
+            "Time axis",
+            list(TIMES),
+            default=ONE_IMAGE,
+            required=True,
+            key="compare_time_axis",
+            persist_state="session",
+            wrap=False,
+        )
+    kept = table["test_accuracy"] >= accuracy / 100
+    if size != ANY:
+        kept &= table["weights_mb"] <= size
+    if time != ANY:
+        kept &= table["latency_ms"] <= time
+    return table[kept].reset_index(drop=True), axis
+
+
+def with_own_times(table: pd.DataFrame) -> pd.DataFrame:
+    """Replace the record's times by those of this machine where the reader asks for it."""
+    own = cache.load_own_benchmark()
+    if own is None:
+        return table
+    source = st.segmented_control(
+        "Times measured on",
+        [RECORD, THIS_MACHINE],
+        default=THIS_MACHINE,
+        required=True,
+        key="compare_machine",
+        persist_state="session",
+    )
+    if source != THIS_MACHINE:
+        return table
+    timings = cache.benchmark_timings(own)
+    return table.assign(
+        latency_ms=[timings.get(name, (float("nan"),) * 2)[0] for name in table["name"]],
+        step_time_ms=[timings.get(name, (float("nan"),) * 2)[1] for name in table["name"]],
+    )
+
+
+def show_scatters(table: pd.DataFrame, kept: pd.DataFrame, time_axis: str) -> None:
+    """Accuracy against size and against time, linked."""
+    on = selected_models()
+    families = list(dict.fromkeys(table["family"]))
+    time_column, time_title = TIMES[time_axis]
+    by_size = figures.scatter_points(kept, "weights_mb", "published_memory_mb", on)
+    if time_axis == PUBLISHED_STEP:
+        by_time = figures.published_points(kept, time_column, on)
+    else:
+        by_time = figures.scatter_points(kept, time_column, None, on)
+    panels = [(by_size, SIZE_TITLE)]
+    if by_time.empty:
+        benchmark_line()
+    else:
+        panels.append((by_time, time_title))
+    tables = pd.concat([figures.scatter_table(points, "Cost").assign(Axis=title) for points, title in panels])
+    mark_legend(families)
+    chart_with_table(
+        figures.linked_cost_charts(panels, families, theme_mode(), height=172),
+        tables,
+        key="compare_scatter",
+        alt="Accuracy on test against size and against time, log axes, with the Pareto front and the published figures",
+    )
+    st.caption("Models that are on are named and drawn full. Point at a mark to see the same model in both plots.")
+
+
+def show_f1(kept: pd.DataFrame) -> None:
+    """F1 of every model that is on, class by class."""
+    st.subheader("F1 by class", anchor=False)
+    names = [name for name in selected_models() if name in set(kept["name"])]
+    if not names:
+        st.info("No model that is on meets the limits: switch models on at the left, or loosen the limits.")
+        return
+    scores = {}
+    for name in names:
+        evaluation = cache.load_evaluation(name, "test")
+        if evaluation is not None:
+            scores[name] = [report.f1_score for report in evaluation.per_class]
+    f1_scores = pd.DataFrame.from_dict(scores, orient="index", columns=list(CLASS_NAMES))
+    chart_with_table(
+        figures.f1_heat_map(f1_scores, theme_mode()),
+        (100 * f1_scores).round(2).rename_axis("Model").reset_index(),
+        key="compare_f1",
+        alt="F1 on test, models by classes; brighter is better",
+    )
+
+
+def offer_measurement() -> None:
+    """Offer to measure every model on this machine, in the background, and say how far it is."""
+    job = find_job(MEASUREMENT_JOB)
+    st.fragment(show_measurement, run_every=1.0 if job is not None and job.state == "running" else None)()
+
+
+def show_measurement() -> None:
+    """The button that measures, or the progress, or what came of it."""
+    job = find_job(MEASUREMENT_JOB)
+    if job is not None and job.state == "running":
+        st.progress(job.fraction, text=job.message or "Preparing …")
+        st.caption("It goes on while you look at other pages; other work on this machine makes the times longer.")
+        return
+    if job is not None and job.state == "done" and st.session_state.get(MEASUREMENT_JOB) != job.started:
+        st.session_state[MEASUREMENT_JOB] = job.started
+        st.rerun()  # once per measurement: the whole page takes up the new times
+    if job is not None and job.error is not None:
+        if not isinstance(job.error, BloodCellError):
+            raise job.error
+        st.error(str(job.error), icon=":material/error:")
+    own = cache.load_own_benchmark()
+    if own is not None:
+        st.markdown(f"Last measured here: {describe_benchmark(own)}.")
+    label = "Measure on this machine" if own is None else "Measure again"
+    help_text = "Times every trained model with LiteRT, about a minute. The committed record stays as it is."
+    if st.button(label, icon=":material/timer:", key="compare_measure", help=help_text):
+        start_measurement()
+        st.rerun()
+
+
+def start_measurement() -> None:
+    """Measure every model in the background; the record goes into the user's cache, never over the committed one."""
+    artifacts = list(cache.load_shelf().artifacts.values())
+    path = cache.own_benchmark_directory() / BENCHMARK_FILE
+
+    def work(on_progress: OnProgress) -> None:
+        save_benchmark(run_benchmark(artifacts, engines=("litert",), effort=QUICK, on_progress=on_progress), path)
+
+    start_job(MEASUREMENT_JOB, work)
+
+
+open_page(
+    "Compare", "What do I pay for accuracy? Every trained model on the test images, against its size and its time."
+)
+leaderboard = cache.leaderboard()
+if leaderboard.empty:
+    show_damaged()
+    missing_artifact()
+    st.stop()
+timed = with_own_times(leaderboard)
+shown, time_axis = choose_limits(timed)
+if shown.empty:
+    st.info("No model meets these limits together: loosen one of them.", icon=":material/filter_alt_off:")
+else:
+    show_scatters(leaderboard, shown, time_axis)
+    show_f1(shown)
+    st.subheader("All numbers", anchor=False)
+    numbers = comparison_table(shown)
+    st.dataframe(
+        numbers,
+        hide_index=True,
+        column_config=TABLE_COLUMNS,
+        column_order=list(TABLE_COLUMNS),
+        placeholder="–",
+        key="compare_table",
+        alt="Every number of every model that meets the limits",
+    )
+    download_csv(numbers, "compare", key="compare_csv")
+st.subheader("Times on this machine", anchor=False)
+offer_measurement()
+data_source_line()
+benchmark_line()
+show_damaged()
+how_computed(DEFINITIONS)
