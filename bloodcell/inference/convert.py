@@ -2,9 +2,10 @@
 
     python -m bloodcell.inference.convert NAME [--directory D] [--precision float16|float32|int8] --output FILE
 
-The form ends at the logits and takes batches of any size. Before it is handed out, it answers once in yet another
-process, and its probabilities are compared with Keras: LiteRT has been seen to abort on an int8 form whose attention
-bottleneck never fires, and a page must not be the first to find out.
+The form takes batches of any size and ends at the logits; a network that only averages its last feature map before
+them gives that map too, so that distances between features and maps of attention need no TensorFlow. Before it is
+handed out, it answers once in yet another process, and its probabilities are compared with Keras: LiteRT has been seen
+to abort on an int8 form whose attention bottleneck never fires, and a page must not be the first to find out.
 """
 
 import argparse
@@ -53,19 +54,35 @@ def build_litert(
         StorageError: The disk is full.
     """
     on_progress(0, _NUM_STEPS, "Loading TensorFlow.")
-    from bloodcell.models import logits_model
-
     calibration = _calibration_images() if precision == "int8" else None
-    model = logits_model(load_model(artifact))
+    model = answering_model(load_model(artifact))
     on_progress(1, _NUM_STEPS, f"Converting {artifact.name} to LiteRT, {precision}.")
     form = convert_model(model, precision, calibration)
     on_progress(2, _NUM_STEPS, "Trying the form.")
     inputs = _trial_inputs() if calibration is None else calibration[:NUM_TRIAL_IMAGES]
-    expected = np.asarray(model(inputs, training=False))
+    expected = np.asarray(model(inputs, training=False)[0])
     _check_answers(try_form(form, inputs, artifact.name), expected, artifact, precision)
     on_progress(3, _NUM_STEPS, "Storing the form.")
     write_atomically(target, form)
     on_progress(_NUM_STEPS, _NUM_STEPS, f"{artifact.name} is ready.")
+
+
+def answering_model(model: "keras.Model") -> "keras.Model":
+    """Return a model that shares the given one's weights and gives a list: logits and, if there is one, the pooled map.
+
+    The second output is there where nothing but global average pooling (and dropout, which rests) lies between the
+    last feature map and the linear layer "logits".
+    """
+    import keras
+
+    logits = model.get_layer("logits")
+    outputs = [logits.output]
+    source = logits.input._keras_history.operation
+    while isinstance(source, keras.layers.Dropout):
+        source = source.input._keras_history.operation
+    if isinstance(source, keras.layers.GlobalAveragePooling2D):
+        outputs.append(source.input)
+    return keras.Model(model.input, outputs, name=f"{model.name}_answers")
 
 
 def convert_model(model: "keras.Model", precision: Precision, calibration: np.ndarray | None = None) -> bytes:

@@ -1,6 +1,7 @@
 """Answers from LiteRT: the form of a network that runs without TensorFlow, tens of times faster than `predict`."""
 
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,25 @@ LARGEST_BATCH = 64
 """Images per pass; more of them gain nothing and only enlarge the working memory."""
 
 
+@dataclass(frozen=True, eq=False)
+class Outputs:
+    """What a network says of images in one pass.
+
+    Attributes:
+        logits: (n, classes) float32, before temperature and softmax.
+        feature_maps: (n, h, w, channels) float32, the last map, whose mean over h and w the logits are a linear
+            function of; None where the network has no such map or its form was built without.
+    """
+
+    logits: np.ndarray
+    feature_maps: np.ndarray | None
+
+    @property
+    def features(self) -> np.ndarray | None:
+        """Pooled features, (n, channels) float32: the mean of each channel of the last map."""
+        return None if self.feature_maps is None else self.feature_maps.mean(axis=(1, 2))
+
+
 class Engine:
     """One network, loaded and ready; may be shared between threads, which take turns.
 
@@ -25,7 +45,8 @@ class Engine:
         """Load a LiteRT form.
 
         Args:
-            path: The form: one input (n, 64, 64, 3) float32 in [0, 1], one output (n, classes) float32 logits.
+            path: The form: one input (n, 64, 64, 3) float32 in [0, 1]; outputs (n, classes) float32 logits and, if it
+                has a second, the last feature map (n, h, w, channels) float32.
             num_threads: Processor threads of one pass.
             largest_batch: Images per pass; longer inputs are cut.
 
@@ -47,19 +68,26 @@ class Engine:
             ) from error
         inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         signatures = [tuple(int(n) for n in details["shape_signature"]) for details in (*inputs, *outputs)]
-        if len(signatures) != 2 or len(signatures[0]) != 4 or len(signatures[1]) != 2 or signatures[0][0] != -1:
+        by_rank = {len(details["shape_signature"]): details["index"] for details in outputs}
+        ranks = sorted(map(len, signatures[1:]))
+        if len(inputs) != 1 or len(signatures[0]) != 4 or signatures[0][0] != -1 or ranks not in ([2], [2, 4]):
             raise EngineError(
                 f"{path} maps {signatures}; expected batches of any size, (n, height, width, 3), to logits "
-                "(n, classes). Delete it and try again."
+                "(n, classes), with or without a feature map. Delete it and try again."
             )
         self.input_shape = signatures[0][1:]
-        self._input, self._output = inputs[0]["index"], outputs[0]["index"]
+        self._input, self._logits, self._maps = inputs[0]["index"], by_rank[2], by_rank.get(4)
         self._batch = 1
 
     @property
     def uses_xnnpack(self) -> bool:
         """Whether LiteRT handed the network to XNNPACK, its fast kernels for processors."""
         return any(op["op_name"] == "DELEGATE" for op in self._interpreter._get_ops_details())
+
+    @property
+    def gives_features(self) -> bool:
+        """Whether this form gives the last feature map besides the logits."""
+        return self._maps is not None
 
     def compute_logits(self, inputs: np.ndarray) -> np.ndarray:
         """Return logits, (n, classes) float32, before temperature and softmax.
@@ -70,6 +98,15 @@ class Engine:
         Raises:
             EngineError: LiteRT could not run the network, for want of memory for instance.
         """
+        return self._run_all(inputs, (self._logits,))[0]
+
+    def compute_outputs(self, inputs: np.ndarray) -> Outputs:
+        """Return logits and, where the form gives it, the last feature map, from one pass; see `compute_logits`."""
+        if self._maps is None:
+            return Outputs(self.compute_logits(inputs), None)
+        return Outputs(*self._run_all(inputs, (self._logits, self._maps)))
+
+    def _run_all(self, inputs: np.ndarray, wanted: tuple[int, ...]) -> list[np.ndarray]:
         if inputs.shape[1:] != self.input_shape or inputs.dtype != np.float32:
             raise ValueError(
                 f"Expected (n, *{self.input_shape}) float32 inputs. Received: {inputs.shape} {inputs.dtype}"
@@ -78,12 +115,13 @@ class Engine:
         with self._lock:
             try:
                 if len(inputs) == 0:
-                    return self._interpreter.get_tensor(self._output)[:0]
-                return np.concatenate([self._run(inputs[start : start + self.largest_batch]) for start in starts])
+                    return [self._interpreter.get_tensor(index)[:0] for index in wanted]
+                parts = [self._run(inputs[start : start + self.largest_batch], wanted) for start in starts]
+                return [np.concatenate(each) for each in zip(*parts, strict=True)]
             except (ValueError, RuntimeError) as error:
                 raise EngineError(f"LiteRT could not run {self.path}: {_first_line(error)}.") from error
 
-    def _run(self, inputs: np.ndarray) -> np.ndarray:
+    def _run(self, inputs: np.ndarray, wanted: tuple[int, ...]) -> list[np.ndarray]:
         if len(inputs) != self._batch:
             self._batch = 0  # unknown until both calls are through
             self._interpreter.resize_tensor_input(self._input, inputs.shape)
@@ -91,7 +129,7 @@ class Engine:
             self._batch = len(inputs)
         self._interpreter.set_tensor(self._input, np.ascontiguousarray(inputs))
         self._interpreter.invoke()
-        return self._interpreter.get_tensor(self._output)
+        return [self._interpreter.get_tensor(index) for index in wanted]
 
 
 def load_engine(
