@@ -189,7 +189,7 @@ def show_difference(first: Source, second: Source, normalize: str, errors_only: 
 
 def size_options(small: bool) -> dict:
     """Return labels and height of a matrix that stands alone, or beside others."""
-    return {"ticks": CLASS_CODES, "height": 330} if small else {"height": 450}
+    return {"ticks": CLASS_CODES, "height": 330} if small else {"height": 440}
 
 
 def show_clickable(
@@ -207,14 +207,18 @@ def show_clickable(
             alt=alt,
         )
     with table_tab:
-        table = tables.matrix_table(values, CLASS_NAMES)
-        numbers = st.column_config.NumberColumn(format="localized" if normalize == "count" else "percent")
+        table = tables.matrix_table(values * (1 if normalize == "count" else 100), CLASS_NAMES)
+        number_format = "%d" if normalize == "count" else "%.1f %%"
+        columns = {
+            name: st.column_config.NumberColumn(code, help=f"Called {name}", format=number_format, width=64)
+            for name, code in zip(CLASS_NAMES, CLASS_CODES, strict=True)
+        }
         st.dataframe(
             table,
             key=f"{key}_table",
             on_select=lambda: take_table_cell(f"{key}_table", called_by),
             selection_mode="single-cell",
-            column_config=dict.fromkeys(CLASS_NAMES, numbers),
+            column_config=columns,
             alt=f"{alt}, as a table: rows are the true classes",
         )
         download_csv(table.reset_index(), key, key=f"{key}_csv")
@@ -255,19 +259,17 @@ def show_changes(first: Source, second: Source) -> None:
         st.caption("None: the two matrices are equal.")
     with st.grid(2, min_column_width=260, gap=(None, "small")):
         for change in changes:
-            names = f"{CLASS_NAMES[change.true]} → {CLASS_NAMES[change.predicted]}"
+            called = "right" if change.true == change.predicted else f"→ {CLASS_NAMES[change.predicted]}"
             numbers = f"**{points(change.difference)}** ({change.num_first} against {change.num_second})"
-            show_cell_button(change.true, change.predicted, f"{names} · {numbers}")
+            show_cell_button(change.true, change.predicted, f"{CLASS_NAMES[change.true]} {called} · {numbers}")
 
 
 def show_cell_button(true: int, predicted: int, label: str) -> None:
     """One line of a list that chooses a cell."""
-    here = (true, predicted) == chosen_cell()
     st.button(
-        label,
+        f":primary[{label} :material/arrow_back:]" if (true, predicted) == chosen_cell() else label,
         key=f"confusion_pair_{true}_{predicted}",
-        type="secondary" if here else "tertiary",
-        icon=":material/arrow_right:" if here else None,
+        type="tertiary",
         on_click=choose_cell,
         args=(true, predicted),
         wrap=True,

@@ -193,9 +193,10 @@ def show_card(artifact: Artifact, evaluation: Evaluation, split: str) -> None:
 
 open_page("Reports", "How good is this one? One trained model in full: its report, its training, its layers, its card.")
 show_damaged()
-with st.container(horizontal=True, vertical_alignment="bottom"):
-    with st.container(width="stretch"):
-        chosen = model_picker("reports_model")
+picker_side, split_side = st.columns([5, 1], vertical_alignment="bottom")
+with picker_side:
+    chosen = model_picker("reports_model")
+with split_side:
     chosen_split = remembered_segments(
         "Split", SPLITS, "reports_split", "Models are chosen on val; test is read once. The study reports test."
     )

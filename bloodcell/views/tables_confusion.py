@@ -116,6 +116,7 @@ def list_largest_changes(first: np.ndarray, second: np.ndarray, limit: int | Non
     """Return the cells in which two matrices differ, largest difference of row shares first; at most `limit`."""
     first, second = np.asarray(first), np.asarray(second)
     difference = np.nan_to_num(normalize_matrix(first, "row")) - np.nan_to_num(normalize_matrix(second, "row"))
+    difference = difference.round(12)  # so that shares which are equal on paper are equal here
     true, predicted = np.nonzero(difference)
     order = np.argsort(-np.abs(difference[true, predicted]), kind="stable")[:limit]
     return [

@@ -29,7 +29,7 @@ REPORT_STYLE = """<style>
   border-bottom: 1px solid color-mix(in srgb, currentColor 18%, transparent)}
 .class-report thead th {font-weight: 600; font-size: .85rem; vertical-align: bottom}
 .class-report th:first-child {text-align: left; font-weight: 500}
-.class-report .value {display: block; padding: .1rem .3rem; border-radius: 3px; background-repeat: no-repeat;
+.class-report .value {display: block; padding: .1rem 0; border-radius: 3px; background-repeat: no-repeat;
   background-image: linear-gradient(color-mix(in srgb, var(--bar) 26%, transparent) 0 0)}
 .class-report small {display: block; font-size: .75rem; opacity: .85; white-space: nowrap}
 .class-report tfoot th, .class-report tfoot td {border-bottom: 0}
