@@ -1,0 +1,242 @@
+"""The cases of one database: made, found, filled, judged, signed, deleted."""
+
+import threading
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, Connection
+from sqlalchemy.exc import IntegrityError
+
+from bloodcell.cases import schema
+from bloodcell.cases.base import (
+    CaseSummary,
+    State,
+    add_records,
+    clean_text,
+    read_row,
+    summary_of,
+    update_row,
+    utc_now,
+)
+from bloodcell.cases.database import database_url, is_file
+from bloodcell.cases.pictures import NewCell, NewImage, encode_pixels, hash_pixels
+from bloodcell.cases.records import ModelAnswer, to_json
+from bloodcell.cases.review import CaseReview, said_columns
+from bloodcell.errors import CaseChangedError, CaseExistsError
+
+LONGEST_IDENTIFIER = 120
+
+_stores: dict[URL, "CaseStore"] = {}
+_opening = threading.Lock()
+
+
+class CaseStore(CaseReview):
+    """The cases of one database. Safe to use from several threads; every call is a transaction of its own."""
+
+    def create_case(self, identifier: str, reviewer: str, notes: str = "") -> str:
+        """Make an empty case and return its id.
+
+        Raises:
+            CaseExistsError: Another case has this identifier.
+            ValueError: The identifier is empty or too long.
+        """
+        identifier = _check_identifier(identifier)
+        case_id, now = uuid.uuid4().hex, utc_now()
+        row = {"id": case_id, "identifier": identifier, "notes": clean_text(notes), "created": now, "changed": now}
+        try:
+            with self.transaction() as connection:
+                connection.execute(schema.cases.insert().values(**row))
+                add_records(
+                    connection, case_id, 0, [{"action": "created", "reviewer": reviewer, "text": clean_text(notes)}]
+                )
+        except IntegrityError as error:
+            raise CaseExistsError(
+                f"There is already a case {identifier!r}. Open it, or choose another identifier."
+            ) from error
+        return case_id
+
+    def list_cases(self, search: str = "", state: State | None = None) -> list[CaseSummary]:
+        """Return the cases, changed last first.
+
+        Args:
+            search: Words that must all occur in identifier, notes or reviewer's name; case does not matter.
+            state: "open" or "signed" only; None for both.
+        """
+        words = search.casefold().split()
+        with self.transaction(writing=False) as connection:
+            query = sa.select(schema.cases).order_by(schema.cases.c.changed.desc())
+            found = [summary_of(row) for row in connection.execute(query).mappings()]
+        return [
+            case
+            for case in found
+            if (state is None or case.state == state)
+            and all(w in f"{case.identifier}\n{case.notes}\n{case.signed_by or ''}".casefold() for w in words)
+        ]
+
+    def find_case(self, identifier: str) -> str | None:
+        """Return the id of the case with this identifier, None where there is none."""
+        query = sa.select(schema.cases.c.id).where(schema.cases.c.identifier == identifier.strip())
+        with self.transaction(writing=False) as connection:
+            return connection.execute(query).scalar()
+
+    def add_images(
+        self,
+        case_id: str,
+        images: Sequence[NewImage],
+        answers: Sequence[Sequence[ModelAnswer | None]],
+        reviewer: str,
+    ) -> list[str]:
+        """Add images with their cells and what a model said of each; a cell that is there already is not added again.
+
+        Args:
+            images: Pixels only: whatever else a file held stays behind.
+            answers: For each image, one answer per cell; None where no model was asked.
+
+        Returns:
+            The ids of the cells that were added, in order.
+
+        Raises:
+            CaseLockedError: The case is signed.
+            ValueError: Answers and cells do not match in number.
+        """
+        if [len(image.cells) for image in images] != [len(given) for given in answers]:
+            raise ValueError(
+                "Expected one answer (or None) per cell of each image. Received "
+                f"{[len(given) for given in answers]} answers for {[len(image.cells) for image in images]} cells."
+            )
+        image_rows = [_image_row(case_id, image) for image in images]
+        cell_rows = [[_cell_row(case_id, cell) for cell in image.cells] for image in images]
+        rows: list[dict[str, Any]] = []
+        with self.changing(case_id) as (connection, case):
+            known = _Contents(connection, case_id)
+            for image_row, group, given in zip(image_rows, cell_rows, answers, strict=True):
+                for cell_row, answer in zip(group, given, strict=True):
+                    if known.add(image_row, cell_row):
+                        rows.append(
+                            {"action": "answered" if answer else "cells added"}
+                            | {"cell_id": cell_row["id"], "image_hash": cell_row["image_hash"], "reviewer": reviewer}
+                            | said_columns(answer, whole=True)
+                        )
+            if rows:
+                add_records(connection, case_id, case["num_records"], rows)
+        return [row["cell_id"] for row in rows]
+
+    def change_notes(self, case_id: str, notes: str, reviewer: str, before: str) -> None:
+        """Replace the case's notes.
+
+        Args:
+            before: The notes as the reviewer saw them.
+
+        Raises:
+            CaseChangedError: Somebody else changed them meanwhile.
+            CaseLockedError: The case is signed.
+        """
+        with self.changing(case_id) as (connection, row):
+            if row["notes"] != before:
+                raise CaseChangedError(
+                    f"Somebody else changed the notes meanwhile; they now read: {row['notes']!r}. Yours were not saved."
+                )
+            update_row(connection, case_id, notes=clean_text(notes))
+            record = {"action": "notes changed", "reviewer": reviewer, "text": clean_text(notes)}
+            add_records(connection, case_id, row["num_records"], [record])
+
+    def set_white_count(self, case_id: str, white_count: float | None, reviewer: str) -> None:
+        """Set the white count that absolute numbers are computed from, 10^9 cells per litre; None for none.
+
+        Raises:
+            CaseLockedError: The case is signed.
+            ValueError: It is not a count.
+        """
+        if white_count is not None and not 0 < white_count < 10_000:
+            raise ValueError(f"Expected a white count in 10^9 per litre, above 0. Received: {white_count}")
+        with self.changing(case_id) as (connection, row):
+            if row["white_count"] == white_count:
+                return
+            update_row(connection, case_id, white_count=white_count)
+            text = "none" if white_count is None else f"{white_count:g} x 10^9 per litre"
+            record = {"action": "white count set", "reviewer": reviewer, "text": text}
+            add_records(connection, case_id, row["num_records"], [record])
+
+    def delete_case(self, case_id: str) -> None:
+        """Delete a case with all that belongs to it; in SQLite what it held is overwritten on the disk.
+
+        Raises:
+            CaseNotFoundError: It is not there.
+        """
+        with self.transaction() as connection:
+            read_row(connection, case_id, for_update=True)
+            connection.execute(schema.cases.delete().where(schema.cases.c.id == case_id))
+        self._wipe()
+
+
+def open_store() -> CaseStore:
+    """Return the store that the environment names, the same one for every call while its database is there.
+
+    Raises:
+        CaseDatabaseError: It cannot be opened.
+    """
+    url = database_url()
+    with _opening:
+        store = _stores.get(url)
+        if store is None or (is_file(url) and not Path(str(url.database)).is_file()):
+            store = _stores[url] = CaseStore(url)
+        return store
+
+
+def _check_identifier(identifier: str) -> str:
+    cleaned = " ".join(clean_text(identifier).split())
+    if not 1 <= len(cleaned) <= LONGEST_IDENTIFIER:
+        raise ValueError(f"Expected an identifier of 1 to {LONGEST_IDENTIFIER} characters. Received: {identifier!r}")
+    return cleaned
+
+
+def _image_row(case_id: str, image: NewImage) -> dict[str, Any]:
+    height, width = image.pixels.shape[:2]
+    return {
+        "id": uuid.uuid4().hex,
+        "case_id": case_id,
+        "file": clean_text(image.file),
+        "width": width,
+        "height": height,
+        "image_hash": hash_pixels(image.pixels),
+        "notes": to_json(list(image.notes)),
+        "pixels": encode_pixels(image.pixels),
+    }
+
+
+def _cell_row(case_id: str, cell: NewCell) -> dict[str, Any]:
+    return {
+        "id": uuid.uuid4().hex,
+        "case_id": case_id,
+        "image_hash": hash_pixels(cell.pixels),
+        "pixels": encode_pixels(cell.pixels),
+    } | {name: int(value) for name, value in cell.box._asdict().items()}
+
+
+class _Contents:
+    """The images and cells of a case while more are added: the same cell of the same image counts once."""
+
+    def __init__(self, connection: Connection, case_id: str) -> None:
+        images, cells = schema.images, schema.cells
+        self.connection = connection
+        query = sa.select(images.c.id, images.c.image_hash).where(images.c.case_id == case_id)
+        self.images: dict[str, str] = {row.image_hash: row.id for row in connection.execute(query)}
+        query = sa.select(cells.c.image_id, cells.c.left, cells.c.top, cells.c.width, cells.c.height)
+        frames = connection.execute(query.where(cells.c.case_id == case_id))
+        self.cells: set[tuple[Any, ...]] = {tuple(row) for row in frames}
+
+    def add(self, image_row: dict[str, Any], cell_row: dict[str, Any]) -> bool:
+        """Write a cell, and its image with the first of its cells; return False where the cell is there already."""
+        image_id = self.images.get(image_row["image_hash"])
+        if image_id is None:
+            image_id = self.images[image_row["image_hash"]] = image_row["id"]
+            self.connection.execute(schema.images.insert().values(**image_row, position=len(self.images)))
+        frame = (image_id, cell_row["left"], cell_row["top"], cell_row["width"], cell_row["height"])
+        if frame in self.cells:
+            return False
+        self.cells.add(frame)
+        self.connection.execute(schema.cells.insert().values(**cell_row, image_id=image_id, position=len(self.cells)))
+        return True
