@@ -1,5 +1,7 @@
 """What do I pay for accuracy?"""
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -25,15 +27,15 @@ from bloodcell.views.components import (
     show_damaged,
     theme_mode,
 )
+from bloodcell.views.figures_f1 import f1_heat_map
 from bloodcell.views.quantities import megabytes, milliseconds
 from bloodcell.views.tables import comparison_table, describe_benchmark, limit_options
 
-ANY = "any"
 MEASUREMENT_JOB = "measurement"
 SIZE_TITLE = "Size of the float32 weights, MB"
 RECORD, THIS_MACHINE = "the committed record", "this machine"
 # Reader's choice -> (column, published column that may share the axis, axis title).
-ONE_IMAGE, STEP, PUBLISHED_STEP = "1 image", "32 images", "published"
+ONE_IMAGE, STEP, PUBLISHED_STEP = "1 image, measured", "32 images, measured", "1 step, published"
 TIMES = {
     ONE_IMAGE: ("latency_ms", "Time for one image, ms, measured"),
     STEP: ("step_time_ms", "Time for a batch of 32 images, ms, measured"),
@@ -72,6 +74,19 @@ TABLE_COLUMNS: dict[str, Any] = {
 }
 
 
+def choose_limit(label: str, values: pd.Series, write: Callable[[float], str], key: str) -> float:
+    """Let the reader set a highest cost; infinite where none is set."""
+    return st.select_slider(
+        label,
+        [*limit_options(values), math.inf],
+        value=math.inf,
+        format_func=lambda limit: "any" if math.isinf(limit) else write(limit),
+        key=key,
+        persist_state="session",
+        disabled=bool(values.isna().all()),
+    )
+
+
 def choose_limits(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """Let the reader set a lowest accuracy, the highest costs, and the time that is drawn.
 
@@ -79,40 +94,16 @@ def choose_limits(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
         The models that meet the limits, and a key of TIMES.
     """
     lowest = int(100 * table["test_accuracy"].min())
-    with st.grid(4, min_column_width=190, gap="medium"):
+    with st.grid(4, min_column_width=150, gap="medium"):
         accuracy = st.slider(
             "Lowest accuracy", lowest, 99, lowest, key="compare_accuracy", persist_state="session", format="%d %%"
         )
-        size = st.select_slider(
-            "Largest size",
-            [*limit_options(table["weights_mb"]), ANY],
-            value=ANY,
-            format_func=lambda limit: limit if limit == ANY else megabytes(limit),
-            key="compare_size",
-            persist_state="session",
-        )
-        time = st.select_slider(
-            "Longest time, 1 image",
-            [*limit_options(table["latency_ms"]), ANY],
-            value=ANY,
-            format_func=lambda limit: limit if limit == ANY else milliseconds(limit),
-            key="compare_time",
-            persist_state="session",
-            disabled=table["latency_ms"].isna().all(),
-        )
-        axis = st.segmented_control(
-            "Time axis",
-            list(TIMES),
-            default=ONE_IMAGE,
-            required=True,
-            key="compare_time_axis",
-            persist_state="session",
-            wrap=False,
-        )
+        size = choose_limit("Largest size", table["weights_mb"], megabytes, "compare_size")
+        time = choose_limit("Longest time, 1 image", table["latency_ms"], milliseconds, "compare_time")
+        axis = st.selectbox("Time axis", list(TIMES), key="compare_time_axis", persist_state="session")
     kept = table["test_accuracy"] >= accuracy / 100
-    if size != ANY:
-        kept &= table["weights_mb"] <= size
-    if time != ANY:
+    kept &= table["weights_mb"] <= size
+    if math.isfinite(time):  # without this limit, models that were not timed stay
         kept &= table["latency_ms"] <= time
     return table[kept].reset_index(drop=True), axis
 
@@ -179,7 +170,7 @@ def show_f1(kept: pd.DataFrame) -> None:
             scores[name] = [report.f1_score for report in evaluation.per_class]
     f1_scores = pd.DataFrame.from_dict(scores, orient="index", columns=list(CLASS_NAMES))
     chart_with_table(
-        figures.f1_heat_map(f1_scores, theme_mode()),
+        f1_heat_map(f1_scores, theme_mode()),
         (100 * f1_scores).round(2).rename_axis("Model").reset_index(),
         key="compare_f1",
         alt="F1 on test, models by classes; brighter is better",

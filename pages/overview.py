@@ -24,7 +24,7 @@ from bloodcell.views.components import (
     theme_mode,
 )
 from bloodcell.views.quantities import megabytes, milliseconds, percent, percent_interval, points
-from bloodcell.views.tables import Answer, find_answers, leaderboard_table
+from bloodcell.views.tables import Answer, best_published, find_answers, leaderboard_table
 
 REPORTS_PAGE = Path(__file__).with_name("reports.py")
 REPORTS_MODEL_KEY = "reports_model"
@@ -181,7 +181,7 @@ if leaderboard.empty:
     st.stop()
 
 summary = load_summary()
-best = summary.loc[summary["accuracy"].idxmax()]
+best = best_published(summary)
 answers = find_answers(leaderboard, summary)
 for column, answer in zip(st.columns(3, gap="small"), answers, strict=True):
     with column:

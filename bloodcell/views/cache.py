@@ -354,7 +354,8 @@ def benchmark_timings(benchmark: "Benchmark | None") -> dict[str, tuple[float, f
         return {}
     rows = benchmark.rows
     rows = rows[(rows["engine"] == "litert") & (rows["precision"] == "float16")]
-    return {row.name: (row.latency_ms_median, row.step_time_ms) for row in rows.itertuples(index=False)}
+    times = zip(rows["latency_ms_median"], rows["step_time_ms"], strict=True)
+    return {str(name): (float(latency), float(step)) for name, (latency, step) in zip(rows["name"], times, strict=True)}
 
 
 @st.cache_data(max_entries=8, show_spinner=False)

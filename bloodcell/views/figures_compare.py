@@ -1,17 +1,17 @@
-"""What accuracy costs: scatter plots of accuracy against size and time, and F1 of models by class."""
+"""What accuracy costs: scatter plots of accuracy against size and time."""
 
 import math
 import warnings
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from typing import Any, cast
 
 import altair as alt
+import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 
 from bloodcell.evaluation.comparison import pareto_front
 from bloodcell.views.tables import family_name
-from bloodcell.views.theme import SEQUENTIAL_SCALE, Mode, family_style, palette, style_figure
+from bloodcell.views.theme import Mode, family_style, palette
 
 FAINT = 0.35
 POINT_SIZE = 110
@@ -40,7 +40,7 @@ def scatter_points(table: pd.DataFrame, cost: str, published_cost: str | None, o
             "high": 100 * table["test_high"],
             "published_cost": table[published_cost] if published_cost else float("nan"),
             "published_accuracy": 100 * table["published_accuracy"],
-            "front": pareto_front(table[cost], table["test_accuracy"]),
+            "front": pareto_front(table[cost].to_numpy(), table["test_accuracy"].to_numpy()),
             "on": table["name"].isin(list(on)),
         }
     )
@@ -111,31 +111,6 @@ def linked_cost_charts(
         return alt.vconcat(*charts, spacing=14)
 
 
-def f1_heat_map(f1_scores: pd.DataFrame, mode: Mode) -> go.Figure:
-    """Return models × classes F1 as a heat map.
-
-    Args:
-        f1_scores: One row per model (index), one column per class; fractions.
-        mode: The ground it will stand on.
-    """
-    figure = go.Figure(
-        go.Heatmap(
-            z=100 * f1_scores.to_numpy(),
-            x=list(f1_scores.columns),
-            y=list(f1_scores.index),
-            colorscale=SEQUENTIAL_SCALE,
-            texttemplate="%{z:.1f}",
-            hovertemplate="%{y}: F1 of %{x} is %{z:.1f} %<extra></extra>",
-            colorbar={"title": {"text": "F1 %"}, "thickness": 10, "outlinewidth": 0},
-            xgap=2,
-            ygap=2,
-        )
-    )
-    figure.update_xaxes(side="top", showgrid=False)
-    figure.update_yaxes(autorange="reversed", showgrid=False)
-    return style_figure(figure, mode, height=110 + 30 * len(f1_scores))
-
-
 def _pointed() -> alt.Parameter:
     return alt.selection_point(name="pointed", fields=["name"], on="pointerover", clear="pointerout", empty=False)
 
@@ -164,7 +139,7 @@ def _cost_layers(
     measured = drawn[drawn["cost"].notna()]
     published = drawn[drawn["published_cost"].notna() & drawn["published_accuracy"].notna()]
     base = alt.Chart(measured).encode(x=x("cost"), y=y("accuracy"))
-    thin = {"strokeWidth": 1, "color": colors.muted}
+    thin: dict[str, Any] = {"strokeWidth": 1, "color": colors.muted}
     layers: list[alt.Chart] = []
     if not published.empty:
         tied = published[published["cost"].notna()]
@@ -184,15 +159,15 @@ def _cost_layers(
             base.mark_point(filled=True).encode(size=size, **marks),
         ]
     layers[-1] = layers[-1].add_params(pointed)
-    return alt.layer(*layers, *_labels(drawn, x, y, colors.text, pointed))
+    return cast(alt.LayerChart, alt.layer(*layers, *_labels(drawn, x, y, colors.text, pointed)))
 
 
 def _axes(points: pd.DataFrame, title: str) -> tuple[Callable[[str], alt.X], Callable[[str], alt.Y]]:
     """Return makers of both axes for a column; the labels of accuracy stand inside, so that the plot has no margin."""
-    accuracies = points[["low", "published_accuracy"]].min(axis=None)
+    lowest = float(np.nanmin(points[["low", "published_accuracy"]].to_numpy()))
     left, right = _cost_range(points)
     x_scale = alt.Scale(type="log", domain=[left, right], nice=False)
-    y_scale = alt.Scale(domain=[min(accuracies, 99) - 1, 100.6], nice=False)
+    y_scale = alt.Scale(domain=[min(lowest, 99) - 1, 100.6], nice=False)
     y_axis = alt.Axis(
         title=None,
         ticks=False,
@@ -213,8 +188,8 @@ def _axes(points: pd.DataFrame, title: str) -> tuple[Callable[[str], alt.X], Cal
 
 def _cost_range(points: pd.DataFrame) -> tuple[float, float]:
     """Return the ends of the cost axis: room for the labels of accuracy on the left, a little on the right."""
-    costs = points[["cost", "published_cost"]]
-    low, high = costs.min(axis=None), costs.max(axis=None)
+    costs = points[["cost", "published_cost"]].to_numpy()
+    low, high = float(np.nanmin(costs)), float(np.nanmax(costs))
     span = max(math.log(high / low), 0.5)
     return low * math.exp(-0.12 * span), high * math.exp(0.05 * span)
 
@@ -226,17 +201,17 @@ def _place_labels(points: pd.DataFrame) -> pd.DataFrame:
     costs = points["cost"].fillna(points["published_cost"])
     accuracies = points["accuracy"].where(points["cost"].notna(), points["published_accuracy"])
     across = [math.log(cost / left) / math.log(right / left) for cost in costs]
-    spread = max(accuracies.max() - accuracies.min(), 1.0)
+    up = (accuracies / max(float(accuracies.max() - accuracies.min()), 1.0)).tolist()
     taken: dict[str, list[tuple[float, float]]] = {"right": [], "left": []}
-    sides = {}
-    for row in accuracies.sort_values(ascending=False).index:
-        place = (across[row], accuracies[row] / spread)
-        wanted = ["left", "right"] if place[0] > 0.7 else ["right", "left"]
+    sides = [""] * len(points)
+    for row in np.argsort(-np.asarray(up)):
+        place = (across[row], up[row])
+        wanted = ["left", "right"] if place[0] > 0.6 else ["right", "left"]
         free = [side for side in wanted if not any(_covers(place, other) for other in taken[side])]
-        sides[row] = (free or wanted)[0]
-        if named[row]:
+        sides[row] = (free or wanted)[0] if named.iloc[row] else wanted[0]
+        if named.iloc[row]:
             taken[sides[row]].append(place)
-    return points.assign(label=named, side=pd.Series(sides, dtype=str), label_cost=costs, label_accuracy=accuracies)
+    return points.assign(label=named, side=sides, label_cost=costs, label_accuracy=accuracies)
 
 
 def _covers(place: tuple[float, float], other: tuple[float, float]) -> bool:
@@ -252,10 +227,13 @@ def _labels(
     pointed: alt.Parameter,
 ) -> list[alt.Chart]:
     opacity = alt.when(pointed).then(alt.value(1)).when("datum.label").then(alt.value(1)).otherwise(alt.value(0))
+    right, left = (alt.Chart(points[points["side"] == side]) for side in ("right", "left"))
+    texts = (
+        right.mark_text(align="left", dx=9, dy=-7, fontSize=11, color=color, clip=True),
+        left.mark_text(align="right", dx=-9, dy=-7, fontSize=11, color=color, clip=True),
+    )
     return [
-        alt.Chart(points[points["side"] == side])
-        .mark_text(align=align, dx=shift, dy=-7, fontSize=11, color=color)
-        .encode(x=x("label_cost"), y=y("label_accuracy"), text="name:N", opacity=opacity)
-        for side, align, shift in (("right", "left", 9), ("left", "right", -9))
-        if (points["side"] == side).any()
+        text.encode(x=x("label_cost"), y=y("label_accuracy"), text="name:N", opacity=opacity)
+        for text in texts
+        if not text.data.empty
     ]

@@ -7,17 +7,19 @@ MISSING = "–"
 
 def percent(value: float | None, digits: int = 1) -> str:
     """Write a fraction in [0, 1] as percent, such as `98.2 %`."""
-    return MISSING if _is_missing(value) else f"{100 * value:.{digits}f} %"
+    number = _number(value)
+    return MISSING if math.isnan(number) else f"{100 * number:.{digits}f} %"
 
 
 def points(value: float | None, digits: int = 1) -> str:
     """Write a difference of two fractions in percentage points with its sign, such as `+1.4 points`."""
-    return MISSING if _is_missing(value) else f"{100 * value:+.{digits}f} points".replace("-", "−")
+    number = _number(value)
+    return MISSING if math.isnan(number) else f"{100 * number:+.{digits}f} points".replace("-", "−")
 
 
 def half_width(low: float | None, high: float | None) -> float:
     """Return half the width of an interval, the number that stands behind ±; NaN where a bound is missing."""
-    return math.nan if _is_missing(low) or _is_missing(high) else (high - low) / 2
+    return (_number(high) - _number(low)) / 2
 
 
 def percent_interval(value: float | None, low: float | None, high: float | None, digits: int = 1) -> str:
@@ -28,12 +30,14 @@ def percent_interval(value: float | None, low: float | None, high: float | None,
 
 def megabytes(value: float | None) -> str:
     """Write a size with three figures, such as `0.512 MB` or `22.1 MB`."""
-    return MISSING if _is_missing(value) else f"{three_figures(value)} MB"
+    number = _number(value)
+    return MISSING if math.isnan(number) else f"{three_figures(number)} MB"
 
 
 def milliseconds(value: float | None) -> str:
     """Write a time with up to three figures, such as `0.07 ms` or `12.5 ms`."""
-    return MISSING if _is_missing(value) else f"{three_figures(value)} ms"
+    number = _number(value)
+    return MISSING if math.isnan(number) else f"{three_figures(number)} ms"
 
 
 def three_figures(value: float) -> str:
@@ -45,5 +49,5 @@ def three_figures(value: float) -> str:
     return f"{value:.2f}" if value >= 1 else f"{value:.3f}"
 
 
-def _is_missing(value: float | None) -> bool:
-    return value is None or math.isnan(value)
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)

@@ -69,13 +69,17 @@ def known_names(values: Sequence[str], names: Sequence[str]) -> list[str] | None
 def study_best(table: pd.DataFrame) -> str | None:
     """Return the study's network with the best val accuracy here, or None if none is trained."""
     study = table[table["origin"] == STUDY]
-    return None if study.empty else study.loc[study["val_accuracy"].idxmax(), "name"]
+    return _first(study.sort_values("val_accuracy", ascending=False))
 
 
 def study_lightest_good(table: pd.DataFrame) -> str | None:
     """Return the study's smallest network above 95 % on val here, or None if none reaches it."""
     good = table[(table["origin"] == STUDY) & (table["val_accuracy"] > GOOD_ACCURACY)]
-    return None if good.empty else good.loc[good["weights_mb"].idxmin(), "name"]
+    return _first(good.sort_values("weights_mb"))
+
+
+def _first(table: pd.DataFrame) -> str | None:
+    return None if table.empty else str(table["name"].iloc[0])
 
 
 def default_selection(table: pd.DataFrame, default_model: str | None) -> list[str]:
@@ -94,10 +98,10 @@ def quick_selections(table: pd.DataFrame, published: pd.DataFrame) -> dict[str, 
     names = family_order(table)
     eight = set(published.loc[published["step_time_ms"].notna(), "name"])
     small = set(table.loc[table["weights_mb"] < SMALL_MB, "name"])
-    best = [] if table.empty else [table.loc[table["val_accuracy"].idxmax(), "name"]]
+    best = _first(table.sort_values("val_accuracy", ascending=False))
     present = [name for name in names if name in eight]
     return {
-        "best": (best, "The model with the best validation accuracy"),
+        "best": ([] if best is None else [best], "The model with the best validation accuracy"),
         "study's eight": (
             present,
             f"The {len(eight)} networks of the study's comparison table; {len(present)} of them are trained here",

@@ -53,23 +53,34 @@ def find_answers(table: pd.DataFrame, published: pd.DataFrame) -> tuple[Answer, 
         published: The study's summary.
     """
     good = table[table["test_accuracy"] > GOOD_ACCURACY]
-    chosen = {
-        MOST_ACCURATE: (table["test_accuracy"].idxmax(), "The highest accuracy on the test images."),
-        LIGHTEST: (
-            None if good.empty else good["weights_mb"].idxmin(),
+    chosen = (
+        (
+            MOST_ACCURATE,
+            table.sort_values(["test_accuracy", "weights_mb"], ascending=[False, True]),
+            "The highest accuracy on the test images.",
+        ),
+        (
+            LIGHTEST,
+            good.sort_values("weights_mb"),
             "The smallest float32 weights among the models above 95 % on the test images.",
         ),
-        BEST_TRADE_OFF: (
-            table.index[table["name"] == choose_default(table)][0],
+        (
+            BEST_TRADE_OFF,
+            table[table["name"] == choose_default(table)],
             "The fastest within 0.2 points of the best validation accuracy; test images have no say. "
             "It is also the classifier that answers by default.",
         ),
-    }
-    best = published.loc[published["accuracy"].idxmax()]
-    return tuple(
-        Answer(title, None, rule=rule) if row is None else _answer(title, table.loc[row], best, rule)
-        for title, (row, rule) in chosen.items()
     )
+    best = best_published(published)
+    return tuple(
+        Answer(title, None, rule=rule) if rows.empty else _answer(title, rows.iloc[0], best, rule)
+        for title, rows, rule in chosen
+    )
+
+
+def best_published(published: pd.DataFrame) -> pd.Series:
+    """Return the row of the study's summary with the highest accuracy."""
+    return published.sort_values("accuracy", ascending=False).iloc[0]
 
 
 def _answer(title: str, row: pd.Series, best: pd.Series, rule: str) -> Answer:

@@ -6,9 +6,10 @@ for the dark ground, because the violet of the one would vanish on the other. `.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import plotly.graph_objects as go
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 Mode = Literal["light", "dark"]
 
@@ -143,7 +144,7 @@ def legend_html(families: Mapping[str, str], mode: Mode, notes: Sequence[tuple[s
     return f'<div style="display:flex;flex-wrap:wrap;gap:.1rem 1rem;font-size:.85rem">{"".join(spans)}</div>'
 
 
-def style_figure(figure: go.Figure, mode: Mode, height: int | None = None) -> go.Figure:
+def style_figure(figure: "go.Figure", mode: Mode, height: int | None = None) -> "go.Figure":
     """Give a Plotly figure the project's look, in place, and return it: no own ground, quiet grid, small margins.
 
     Args:
