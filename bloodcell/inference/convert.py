@@ -60,7 +60,8 @@ def build_litert(
     form = convert_model(model, precision, calibration)
     on_progress(2, _NUM_STEPS, "Trying the form.")
     inputs = _trial_inputs() if calibration is None else calibration[:NUM_TRIAL_IMAGES]
-    expected = np.asarray(model(inputs, training=False)[0])
+    answers = model(inputs, training=False)
+    expected = np.asarray(answers[0] if len(model.outputs) > 1 else answers)  # Keras unwraps a list of one
     _check_answers(try_form(form, inputs, artifact.name), expected, artifact, precision)
     on_progress(3, _NUM_STEPS, "Storing the form.")
     write_atomically(target, form)
@@ -68,7 +69,7 @@ def build_litert(
 
 
 def answering_model(model: "keras.Model") -> "keras.Model":
-    """Return a model that shares the given one's weights and gives a list: logits and, if there is one, the pooled map.
+    """Return a model that shares the given one's weights and gives its logits and, if there is one, the pooled map.
 
     The second output is there where nothing but global average pooling (and dropout, which rests) lies between the
     last feature map and the linear layer "logits".
@@ -131,7 +132,9 @@ def try_form(form: bytes, inputs: np.ndarray, name: str) -> np.ndarray:
 def _check_answers(logits: np.ndarray, expected: np.ndarray, artifact: Artifact, precision: Precision) -> None:
     if not np.isfinite(logits).all():
         raise EngineError(f"The LiteRT form of {artifact.name}, {precision}, answers with numbers that are not finite.")
-    temperature = artifact.manifest.temperature
+    if logits.shape[1:] != expected.shape:
+        raise EngineError(f"The LiteRT form of {artifact.name} answers {logits.shape[1:]}, expected {expected.shape}.")
+    temperature = max(artifact.manifest.temperature, 1.0)  # a sharper one enlarges roundings as it does confidence
     difference = float(np.abs(softmax(logits, temperature) - softmax(expected, temperature)).max())
     if difference > TOLERANCE.get(precision, 1.0):
         raise EngineError(
