@@ -1,0 +1,93 @@
+"""The confusion matrix under a real pointer and a real keyboard: what a heat map alone would never report."""
+
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from bloodcell.dataset import CLASS_NAMES
+
+pytestmark = pytest.mark.browser
+SETTLED = '[data-testid="stApp"][data-test-script-state="notRunning"]'
+
+
+def settle(page) -> None:
+    page.wait_for_timeout(500)
+    page.locator(SETTLED).wait_for()
+    page.wait_for_timeout(700)
+
+
+def chosen(page) -> str:
+    return parse_qs(urlsplit(page.url).query)["confusion_cell"][0]
+
+
+def point_at(page, key: str, true: int, predicted: int, across: float = 0.5, down: float = 0.5) -> tuple[float, float]:
+    """Move the pointer into a cell of a matrix; `across` and `down` say where in it. Return the place."""
+    area = page.locator(f".st-key-{key} .nsewdrag").first
+    area.scroll_into_view_if_needed()
+    box = area.bounding_box()
+    x = box["x"] + box["width"] * (predicted + across) / len(CLASS_NAMES)
+    y = box["y"] + box["height"] * (true + down) / len(CLASS_NAMES)
+    page.mouse.move(x - 2, y - 2)
+    page.mouse.move(x, y)
+    page.wait_for_timeout(400)
+    return x, y
+
+
+@pytest.mark.parametrize(("across", "down"), [(0.5, 0.5), (0.08, 0.9)])
+def test_a_click_anywhere_in_a_cell_chooses_it_and_a_second_click_keeps_it(dashboard, open_tab, across, down):
+    page = open_tab(f"{dashboard}/confusion?confusion_model=cnn_4")
+    for true, predicted in ((6, 3), (2, 7)):
+        for _ in range(2):
+            page.mouse.click(*point_at(page, "confusion_first_chart", true, predicted, across, down))
+            settle(page)
+            assert chosen(page) == f"{CLASS_NAMES[true]} called {CLASS_NAMES[predicted]}"
+    assert page.locator("h3", has_text="Erythroblast called platelet").count() == 1
+
+
+def test_pointing_at_a_cell_says_its_sentence(dashboard, open_tab):
+    page = open_tab(f"{dashboard}/confusion?confusion_model=cnn_4")
+    point_at(page, "confusion_first_chart", 6, 6)
+    said = "".join(page.locator(".hoverlayer .hovertext").all_text_contents())
+    assert "neutrophils called neutrophil (right)" in said
+
+
+def test_a_click_in_the_difference_chooses_the_images_of_either_model(dashboard, open_tab):
+    page = open_tab(f"{dashboard}/confusion?confusion_model=cnn_4&confusion_second=cnn_3")
+    page.mouse.click(*point_at(page, "confusion_second_chart", 4, 1))
+    settle(page)
+    assert chosen(page) == "lymphocyte called eosinophil"
+    group = page.locator(".st-key-confusion_called_by")
+    assert group.locator('[aria-checked="true"]').inner_text() == "cnn_3"
+    page.mouse.click(*point_at(page, "confusion_difference_chart", 5, 0))
+    settle(page)
+    assert chosen(page) == "monocyte called basophil"
+    assert group.locator('[aria-checked="true"]').inner_text() == "either"
+
+
+def test_the_table_twin_is_walked_with_the_arrow_keys(dashboard, open_tab):
+    page = open_tab(f"{dashboard}/confusion?confusion_model=cnn_4")
+    page.locator(".st-key-confusion_first_view [role=tab]").nth(1).click()
+    settle(page)
+    grid = page.locator(".st-key-confusion_first_table canvas").first.bounding_box()
+    page.mouse.click(grid["x"] + 0.4 * grid["width"], grid["y"] + 0.42 * grid["height"])
+    settle(page)
+    start = chosen(page)
+    page.keyboard.press("ArrowDown")
+    settle(page)
+    true, predicted = start.split(" called ")
+    assert chosen(page) == f"{CLASS_NAMES[CLASS_NAMES.index(true) + 1]} called {predicted}"
+
+
+def test_what_was_chosen_stays_through_a_visit_to_another_page(dashboard, open_tab):
+    page = open_tab(f"{dashboard}/confusion?confusion_model=cnn_3&confusion_values=count")
+    page.mouse.click(*point_at(page, "confusion_first_chart", 7, 2))
+    settle(page)
+    page.locator('[data-testid="stSidebarNavLink"]', has_text="Compare").last.click()
+    page.locator("h1", has_text="Compare").wait_for()
+    settle(page)
+    page.locator('[data-testid="stSidebarNavLink"]', has_text="Confusion").click()
+    page.locator("h1", has_text="Confusion").wait_for()
+    settle(page)
+    query = parse_qs(urlsplit(page.url).query)
+    assert chosen(page) == "platelet called erythroblast"
+    assert query["confusion_model"] == ["cnn_3"] and query["confusion_values"] == ["count"]
