@@ -15,12 +15,12 @@ from bloodcell.errors import BloodCellError
 from bloodcell.views import cache
 from bloodcell.views.background import find_job, start_job
 from bloodcell.views.components_selection import (
-    PAGE_KEY,
     SELECTION_KEY,
     choose,
     keep_choice,
     model_picker,
     model_selection,
+    note_visit,
     remembered_segments,
     restore_choice,
     selected_models,
@@ -104,7 +104,7 @@ def open_page(title: str, question: str) -> None:
         st.rerun()
     st.set_page_config(page_title=f"{title} · {PRODUCT}", page_icon=PAGE_ICON, layout="wide")
     st.html(_STYLE)
-    st.session_state[PAGE_KEY] = title
+    note_visit(title)
     with st.sidebar:
         model_selection()
     st.title(title, anchor=False)

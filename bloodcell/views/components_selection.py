@@ -158,6 +158,13 @@ def _step_model(key: str, names: Sequence[str], step: int) -> None:
     _touch(key)
 
 
+def note_visit(title: str) -> None:
+    """Note which page is open and the number of this visit: each visit writes its choices into the URL anew."""
+    visit: tuple[str, int] = st.session_state.get(PAGE_KEY, ("", 0))
+    if visit[0] != title:
+        st.session_state[PAGE_KEY] = (title, visit[1] + 1)
+
+
 def _touch(key: str) -> None:
     """Note that the reader changed a choice in this run: it wins over what the browser sent as its address."""
     st.session_state[f"{key}_touched"] = True
@@ -174,7 +181,7 @@ def _read_address(key: str) -> tuple[str, ...] | None:
 def _write_address(key: str, values: Sequence[str]) -> None:
     """Keep a choice in the URL. A history entry that lacks it is left as it is: writing there would trap "back"."""
     written = tuple(values) or ("",)
-    page = st.session_state.get(PAGE_KEY, "")
+    page = "{} {}".format(*st.session_state.get(PAGE_KEY, ("", 0)))
     last: Address | None = st.session_state.get(f"{key}_address")
     in_url = tuple(st.query_params.get_all(key)) if key in st.query_params else None
     if last is not None and last.written == written and last.page == page:
@@ -213,19 +220,19 @@ def model_selection() -> None:
     _write_address(SELECTION_KEY, st.session_state[SELECTION_KEY])
     chosen = st.session_state[SELECTION_KEY]
     _quick_pills(quick_selections(table, load_summary()), chosen)
-    with st.expander("List by family", key="selection_families"):
+    families = st.popover("By family, with accuracy and size", key="selection_families", width="stretch")
+    with families, st.container(gap="xsmall"):
         _family_boxes(table, names, chosen)
 
 
 def _quick_pills(quick: Mapping[str, tuple[Sequence[str], str]], chosen: Sequence[str]) -> None:
     st.session_state[QUICK_KEY] = next((label for label, (of, _) in quick.items() if set(of) == set(chosen)), None)
     st.pills(
-        "Choose quickly",
+        "Quick choice",
         list(quick),
         key=QUICK_KEY,
         on_change=_select_quick,
         args=({label: list(of) for label, (of, _) in quick.items()},),
-        label_visibility="collapsed",
         help="\n".join(f"- **{label}**: {meaning}" for label, (_, meaning) in quick.items()),
     )
 
@@ -237,7 +244,7 @@ def _family_boxes(table: pd.DataFrame, names: Sequence[str], chosen: Sequence[st
         for name in [name for name in names if families[name] == family]:
             st.session_state[f"selection_on_{name}"] = name in chosen
             st.checkbox(
-                f"{name}  :small[:gray[{_numbers(table, name)}]]",
+                f"{name} :gray[{_numbers(table, name)}]",
                 key=f"selection_on_{name}",
                 on_change=_select_checked,
                 args=(list(names),),

@@ -27,7 +27,7 @@ class Address:
         written: Values that this session put there.
         replaced: Values that stood there before, or None.
         time: Seconds of the monotonic clock at that moment.
-        page: The page that wrote it; a page switch drops parameters from the URL.
+        page: The visit of a page that wrote it; a page switch drops parameters from the URL.
     """
 
     written: tuple[str, ...]
