@@ -61,8 +61,8 @@ def known_counts() -> tuple[pd.DataFrame, dict[str, int], str]:
         labels = {split: stored.y_true for split in ("val", "test") if (stored := cache.load_predictions(name, split))}
         return tables.count_classes(labels), artifact.manifest.dataset["num_images"], f"the stored answers of {name}"
     reports = load_reports()
-    test = reports[(reports["name"] == reports["name"].iloc[0]) & reports["class_name"].isin(CLASS_NAMES)]
-    support = test.set_index("class_name")["support"].reindex(CLASS_NAMES).to_numpy(np.int64)
+    test = reports[reports["name"] == reports["name"].iloc[0]].set_index("class_index")
+    support = test.loc[list(range(len(CLASS_NAMES))), "support"].to_numpy(np.int64)
     counts = pd.DataFrame({"test": support}, index=pd.Index(CLASS_NAMES, name="class"))
     return counts, {"test": int(support.sum())}, "the study's published reports"
 
@@ -303,7 +303,7 @@ st.markdown(
     + "]]"
 )
 if not status["available"]:
-    missing_dataset(key="dataset")
+    missing_dataset(DatasetError(status["error"]), key="dataset")
 show_class_cards(counts, has_images=status["available"])
 
 st.header("How many of each", anchor="balance")
