@@ -1,0 +1,265 @@
+"""The classify page: empty, one image, many, every kind of wrong file, and models that are not ready yet."""
+
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from bloodcell import inference
+from bloodcell.artifact import load_artifact
+from bloodcell.dataset import CLASS_NAMES, load_split
+from bloodcell.errors import EngineError
+from bloodcell.evaluation import softmax
+from bloodcell.views import cache
+from bloodcell.views.background import find_job, forget_job
+from tests.pictures import bad_files, draw_cell, encode, odd_files
+from tests.shelf import write_artifact
+
+APP = Path(__file__).parents[2] / "app.py"
+NOTICE = "For research and teaching only"
+
+
+def open_classify(**query):
+    at = AppTest.from_file(str(APP), default_timeout=120).run()
+    at.switch_page("pages/classify.py")
+    for key, value in query.items():
+        at.query_params[key] = value
+    return at.run()
+
+
+def upload(at, files):
+    """Drop files, name -> content, and run the page."""
+    for name, content in files.items():
+        at.file_uploader[0].upload(name, content, "application/octet-stream")
+    return at.run()
+
+
+def words(at):
+    """Return everything that the page says, as one text."""
+    kinds = (at.markdown, at.caption, at.info, at.warning, at.error, at.header, at.subheader, at.title)
+    return "\n".join(str(element.value) for kind in kinds for element in kind)
+
+
+def verdict(at):
+    return [header.value for header in at.header]
+
+
+def batch(at):
+    """Return the table of files."""
+    return next(frame.value for frame in at.dataframe if "remark" in frame.value.columns)
+
+
+def test_nothing_is_loaded_before_an_image_is_there(small_dataset, small_artifacts, monkeypatch):
+    def refuse(name):
+        raise AssertionError(f"the engine of {name} was loaded for an empty page")
+
+    monkeypatch.setattr(cache, "load_engine", refuse)
+    at = open_classify()
+    assert not at.exception
+    assert at.file_uploader and NOTICE in words(at)
+    assert sum(str(button.key).startswith("cell_classify_") for button in at.button) == 8
+    assert not at.header
+
+
+def test_without_any_model_the_page_names_the_command(monkeypatch, tmp_path):
+    monkeypatch.setenv("BLOODCELL_ARTIFACTS", str(tmp_path / "empty"))
+    at = open_classify()
+    assert not at.exception
+    assert any("bloodcell train" in code.value for code in at.code)
+    assert not at.file_uploader
+
+
+def test_an_example_is_answered_as_its_stored_logits_say(small_dataset, small_artifacts):
+    at = open_classify(cell="test-3")
+    assert not at.exception
+    lead = next(name for name in ("cnn_3", "cnn_4") if f"So says **{name}**" in words(at))
+    artifact = load_artifact(lead)
+    stored = softmax(artifact.load_predictions("test").logits, artifact.manifest.temperature)[3]
+    label = int(stored.argmax())
+    assert CLASS_NAMES[label].capitalize() in verdict(at)[0]
+    shown = next(frame.value for frame in at.dataframe if list(frame.value.columns) == ["class", "code", "probability"])
+    np.testing.assert_allclose(shown["probability"], stored, atol=5e-3)  # the LiteRT form keeps float16 weights
+    true = int(load_split("test").labels[3])
+    mark = "✓ right" if true == label else "✗ wrong"
+    assert f"{CLASS_NAMES[true]}: **{mark}**" in words(at)
+    assert NOTICE in words(at)
+
+
+def test_an_example_is_a_click_away_and_closes_again(small_dataset, small_artifacts):
+    at = open_classify()
+    key = next(button.key for button in at.button if str(button.key).startswith("cell_classify_"))
+    at.button(key=key).click().run()
+    assert at.query_params["cell"] == "test-" + key.rsplit("_", 1)[1]
+    assert len(verdict(at)) == 1
+    at.button(key="classify_back").click().run()
+    assert "cell" not in at.query_params and not verdict(at)
+
+
+def test_other_examples_come_on_request(small_dataset, small_artifacts):
+    at = open_classify()
+
+    def examples():
+        return [button.key for button in at.button if str(button.key).startswith("cell_classify_")]
+
+    before = examples()
+    at.button(key="classify_shuffle").click().run()
+    assert len(examples()) == 8 and examples() != before
+
+
+def test_one_image_is_answered_by_every_selected_model(small_artifacts):
+    at = upload(open_classify(models=["cnn_3", "cnn_4"]), {"cell.png": encode(draw_cell())})
+    assert not at.exception
+    assert len(verdict(at)) == 1
+    text = words(at)
+    assert "360 × 363 pixels, of which the frame, 200 × 200, is kept" in text
+    assert "Every selected model" in text and NOTICE in text
+    opinions = next(frame.value for frame in at.dataframe if "says" in frame.value.columns)
+    assert set(opinions["model"]) == {"cnn_3", "cnn_4"}
+    np.testing.assert_allclose(opinions[list(CLASS_NAMES)].sum(axis=1), 1, atol=1e-5)
+    assert not at.warning
+
+
+@pytest.mark.parametrize("name", odd_files())
+def test_an_unusual_file_is_read_and_the_reader_told(name, small_artifacts):
+    content, told = odd_files()[name]
+    at = upload(open_classify(), {name: content})
+    assert not at.exception
+    assert len(verdict(at)) == 1
+    assert told in words(at)
+
+
+@pytest.mark.parametrize("name", bad_files())
+def test_a_bad_file_alone_is_a_sentence(name, small_artifacts):
+    content, sentence = bad_files()[name]
+    at = upload(open_classify(), {name: content})
+    assert not at.exception
+    assert not verdict(at)
+    assert any(sentence in error.value for error in at.error)
+
+
+def test_bad_files_stop_nothing_and_each_has_its_sentence(small_artifacts):
+    bad = {name: content for name, (content, _) in bad_files().items()}
+    at = upload(open_classify(), {"first.png": encode(draw_cell()), **bad, "last.jpg": encode(draw_cell(), "JPEG")})
+    assert not at.exception
+    table = batch(at).set_index("file")
+    assert (table.loc[["first.png", "last.jpg"], "answer"] != "not read").all()
+    for name, (_, sentence) in bad_files().items():
+        assert table.loc[name, "answer"] == "not read"
+        assert sentence in table.loc[name, "remark"]
+    text = words(at)
+    assert "9 files: 2 answered" in text and "7 could not be read" in text
+
+
+def test_sixty_files_are_answered_at_once(small_artifacts):
+    content = encode(draw_cell(), "JPEG")
+    at = upload(open_classify(), {f"cell_{number:02d}.jpg": content for number in range(60)})
+    assert not at.exception
+    table = batch(at)
+    assert len(table) == 60 and (table["answer"] != "not read").all()
+    assert "60 files: 60 answered" in words(at)
+
+
+def test_a_file_of_several_is_opened_by_choosing_it_and_all_are_forgotten_on_request(small_artifacts):
+    at = upload(open_classify(), {"one.png": encode(draw_cell()), "two.png": b"no image"})
+    assert len(verdict(at)) == 1
+    at.selectbox(key="classify_open").select_index(1).run()
+    assert not at.exception and not verdict(at)
+    assert any("two.png is not an image" in error.value for error in at.error)
+    at.button(key="classify_restart").click().run()
+    assert not at.exception and not at.dataframe
+    assert at.file_uploader[0].value == []
+
+
+def test_names_that_look_like_markdown_are_shown_as_they_are(small_artifacts):
+    at = upload(open_classify(), {"a [x](y) *b* $c$.png": encode(draw_cell())})
+    assert not at.exception
+    assert r"a \[x\]\(y\) \*b\* \$c\$\.png" in words(at)
+
+
+def test_no_selected_model_is_said_and_the_image_still_shown(small_artifacts):
+    at = upload(open_classify(), {"cell.png": encode(draw_cell())})
+    at.multiselect(key="models").set_value([]).run()
+    assert not at.exception and not verdict(at)
+    assert "No model is on" in words(at)
+    assert "of which the frame" in words(at)
+
+
+def test_tensorflow_stays_out_of_the_page(small_artifacts, small_dataset):
+    import subprocess
+
+    script = f"""
+import sys
+from streamlit.testing.v1 import AppTest
+at = AppTest.from_file({str(APP)!r}, default_timeout=120).run()
+at.switch_page("pages/classify.py")
+at.query_params["cell"] = "test-1"
+at.run()
+assert not at.exception and len(at.header) == 1, at.exception
+assert not {{"tensorflow", "keras", "torch"}} & set(sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=APP.parent, timeout=240)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.fixture
+def mixed_artifacts(small_artifacts, tmp_path, monkeypatch):
+    """The small artifacts, and one network whose LiteRT form is not there yet."""
+    folder = tmp_path / "artifacts"
+    folder.mkdir()
+    for path in small_artifacts.iterdir():
+        if path.is_dir() and not path.name.startswith("."):
+            (folder / path.name).symlink_to(path)
+    write_artifact(folder, "vgg16", num_images=48)
+    monkeypatch.setenv("BLOODCELL_ARTIFACTS", str(folder))
+    yield folder
+    job = find_job("LiteRT vgg16")
+    if job is not None:
+        assert job.wait(10)
+        forget_job("LiteRT vgg16")
+
+
+def test_small_networks_answer_while_a_large_one_is_prepared(mixed_artifacts, monkeypatch):
+    reported, go_on = threading.Event(), threading.Event()
+
+    def build(artifact, on_progress):
+        on_progress(1, 4, "Converting.")
+        reported.set()
+        assert go_on.wait(60)
+        raise EngineError("The form differs from Keras.")
+
+    monkeypatch.setattr(inference, "ensure_litert", build)
+    at = upload(open_classify(models=["cnn_3", "vgg16"]), {"cell.png": encode(draw_cell())})
+    assert reported.wait(10)
+    at.run()
+    assert not at.exception
+    assert "So says **cnn_3**" in words(at)
+    assert any("vgg16" in bar.proto.text and "Converting." in bar.proto.text for bar in at.get("progress"))
+    go_on.set()
+    assert find_job("LiteRT vgg16").wait(10)
+    at.run()
+    assert not at.exception
+    assert "So says **cnn_3**" in words(at)
+    assert any("vgg16" in error.value and "differs from Keras" in error.value for error in at.error)
+    assert at.button(key="classify_retry_vgg16")
+
+
+def test_the_samples_are_answered_as_the_stored_logits_say(real_dataset, real_samples):
+    """The whole way, file to page, for the 48 originals, against what training stored for the same rows."""
+    import pandas as pd
+
+    artifacts = [item for item in sorted((APP.parent / "artifacts").iterdir()) if (item / "model.tflite").is_file()]
+    if not artifacts:
+        pytest.skip("no trained network with a LiteRT form is in artifacts/")
+    artifact = load_artifact(artifacts[0].name, APP.parent / "artifacts")
+    labels = pd.read_csv(real_samples / "labels.csv")
+    at = open_classify(models=[artifact.name])
+    at = upload(at, {file: (real_samples / file).read_bytes() for file in labels["file"]})
+    assert not at.exception
+    stored = softmax(artifact.load_predictions("test").logits, artifact.manifest.temperature)
+    table = batch(at).set_index("file").loc[labels["file"]]
+    expected = stored[labels["test_index"]]
+    np.testing.assert_allclose(table["probability"] / 100, expected.max(axis=1), atol=1e-3)
+    assert [answer.split(" ", 1)[1] for answer in table["answer"]] == [CLASS_NAMES[i] for i in expected.argmax(axis=1)]
