@@ -17,7 +17,7 @@ from bloodcell.dataset import CLASS_NAMES, INPUT_SIZE, Split, load_split, prepar
 from bloodcell.errors import ArtifactError, ArtifactNotFoundError, EngineError, TrainingError
 from bloodcell.evaluation import Evaluation, fit_temperature, softmax
 from bloodcell.models import build_model, get_spec, logits_model
-from bloodcell.training import RECIPES, TrainingRecipe, TrainingResult, recipe_for, train
+from bloodcell.training import RECIPES, TrainingRecipe, TrainingResult, checkpoint_path, recipe_for, train
 
 if TYPE_CHECKING:
     from bloodcell.training.trainer import OnBatch, OnEpoch
@@ -69,6 +69,7 @@ def load_or_train(
     train_split, val_split = load_split("train"), load_split("val")
     result = train(model_name, recipe, train_split, val_split, seed=seed, on_epoch=on_epoch, on_batch=on_batch)
     artifact = publish_training(full_name, kind, recipe_name, recipe, seed, result, train_split, val_split)
+    checkpoint_path(model_name, recipe, seed, train_split).unlink(missing_ok=True)
     return attach_litert(artifact) if kind == "artifact" else artifact
 
 

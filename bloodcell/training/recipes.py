@@ -41,7 +41,7 @@ class TrainingRecipe:
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
     augmentation: str = "none"
-    patience: int | None = 6
+    patience: int | None = 12
     ema_decay: float | None = None
     clip_norm: float | None = None
     compute_dtype: str = "float32"
