@@ -158,7 +158,7 @@ def show_scatters(table: pd.DataFrame, kept: pd.DataFrame, time_axis: str) -> No
 
 def show_f1(kept: pd.DataFrame) -> None:
     """F1 of every model that is on, class by class."""
-    st.subheader("F1 by class", anchor=False)
+    st.header("F1 by class", anchor=False)
     names = [name for name in selected_models() if name in set(kept["name"])]
     if not names:
         st.info("No model that is on meets the limits: switch models on at the left, or loosen the limits.")
@@ -233,7 +233,7 @@ if shown.empty:
 else:
     show_scatters(leaderboard, shown, time_axis)
     show_f1(shown)
-    st.subheader("All numbers", anchor=False)
+    st.header("All numbers", anchor=False)
     numbers = comparison_table(shown)
     st.dataframe(
         numbers,
@@ -245,7 +245,7 @@ else:
         alt="Every number of every model that meets the limits",
     )
     download_csv(numbers, "compare", key="compare_csv")
-st.subheader("Times on this machine", anchor=False)
+st.header("Times on this machine", anchor=False)
 offer_measurement()
 data_source_line()
 benchmark_line()

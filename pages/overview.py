@@ -80,7 +80,7 @@ def show_answer(answer: Answer, best_published: str) -> None:
         if answer.name is None:
             st.markdown("No trained model reaches it yet.")
             return
-        st.markdown(f"#### {answer.name}")
+        st.markdown(f"**{answer.name}**")
         st.metric(
             "Accuracy on test",
             percent_interval(answer.accuracy, answer.low, answer.high),
@@ -106,7 +106,7 @@ def ratio_in_words(ratio: float) -> str:
 def show_leaderboard(table: pd.DataFrame) -> None:
     """The ranking; a click on a name or the choice of a row opens its report."""
     board = leaderboard_table(table)
-    st.subheader("Leaderboard", anchor=False)
+    st.header("Leaderboard", anchor=False)
     columns = {
         **BOARD_COLUMNS,
         "name": st.column_config.ButtonColumn(
@@ -139,7 +139,7 @@ def show_leaderboard(table: pd.DataFrame) -> None:
 
 def show_scatter(table: pd.DataFrame) -> None:
     """Accuracy against size, small."""
-    st.subheader("Accuracy and size", anchor=False)
+    st.header("Accuracy and size", anchor=False)
     points_drawn = figures.scatter_points(table, "weights_mb", "published_memory_mb", selected_models())
     families = list(dict.fromkeys(table["family"]))
     mark_legend(families)
@@ -154,7 +154,7 @@ def show_scatter(table: pd.DataFrame) -> None:
 def show_published_only() -> None:
     """What there is before any model is trained: the study's own figures."""
     missing_artifact()
-    st.subheader("What the study published", anchor=False)
+    st.header("What the study published", anchor=False)
     summary = load_summary().sort_values("accuracy", ascending=False)
     shown = pd.DataFrame(
         {

@@ -28,7 +28,7 @@ from bloodcell.views.components_selection import (
 )
 from bloodcell.views.navigation import GROUPS, HOME
 from bloodcell.views.tables import describe_benchmark, family_name
-from bloodcell.views.theme import legend_html
+from bloodcell.views.theme import legend_html, palette
 
 if TYPE_CHECKING:
     import altair as alt
@@ -63,10 +63,12 @@ PAGE_ICON = "🩸"
 _ROUTED_KEY = "routed"
 DOWNLOAD_JOB = "dataset download"
 # Streamlit's own margins leave too little of a 1280 px screen; its theme options have no horizontal padding. The names
-# of previous and next are for screen readers: beside a list of models an arrow says enough.
+# of previous and next are for screen readers: beside a list of models an arrow says enough. Text on the primary colour
+# takes the ground's, because white on the dark theme's lighter violet is too faint to read.
 _STYLE = """<style>
 [data-testid="stMainBlockContainer"] {padding-left: clamp(1rem, 3vw, 3rem); padding-right: clamp(1rem, 3vw, 3rem);}
 [data-testid="stMain"] table, [data-testid="stMetricValue"] {font-variant-numeric: tabular-nums;}
+[data-testid="stBaseButton-primary"], [data-tag] {color: GROUND;}
 [class*="st-key-"]:is([class*="_previous"], [class*="_next"]) button [data-testid="stMarkdownContainer"] {
   position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);}
 </style>"""
@@ -103,7 +105,7 @@ def open_page(title: str, question: str) -> None:
         navigate()
         st.rerun()
     st.set_page_config(page_title=f"{title} · {PRODUCT}", page_icon=PAGE_ICON, layout="wide")
-    st.html(_STYLE)
+    st.html(_STYLE.replace("GROUND", palette(theme_mode()).ground))
     note_visit(title)
     with st.sidebar:
         model_selection()

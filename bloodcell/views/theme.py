@@ -33,7 +33,7 @@ PALETTES: dict[str, Palette] = {
     "light": Palette(
         ground="#FBF8F4",
         panel="#F1ECE6",
-        text="#221A2E",
+        text="#150D20",
         muted="#6B6475",
         grid="#DDD6CE",
         primary="#4B2E83",
@@ -47,7 +47,7 @@ PALETTES: dict[str, Palette] = {
         text="#EFEAF5",
         muted="#A59DB3",
         grid="#3A3148",
-        primary="#A98BE8",
+        primary="#9D80E3",
         accent="#E08FB0",
         good="#4CC29A",
         bad="#F0876F",
@@ -97,7 +97,7 @@ class FamilyStyle:
 _FAMILIES: dict[str, tuple[str, str, str, str, str]] = {
     "hemanet": (
         "#4B2E83",
-        "#A98BE8",
+        "#9D80E3",
         "star",
         "M0,-1L.24,-.32L.95,-.31L.38,.12L.59,.81L0,.4L-.59,.81L-.38,.12L-.95,-.31L-.24,-.32Z",
         "★",
