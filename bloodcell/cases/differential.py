@@ -54,22 +54,22 @@ REFERENCE_SOURCE = (
     "between laboratories, methods and populations: use your own laboratory's where they are known."
 )
 REFERENCE_PERCENT: dict[str, ReferenceRange] = {
-    "neutrophil": ReferenceRange(40, 80, "40-80"),
-    "lymphocyte": ReferenceRange(20, 40, "20-40"),
-    "monocyte": ReferenceRange(2, 10, "2-10"),
-    "eosinophil": ReferenceRange(1, 6, "1-6"),
-    "basophil": ReferenceRange(0, 2, "<1-2"),
+    "neutrophil": ReferenceRange(40, 80, "40–80"),
+    "lymphocyte": ReferenceRange(20, 40, "20–40"),
+    "monocyte": ReferenceRange(2, 10, "2–10"),
+    "eosinophil": ReferenceRange(1, 6, "1–6"),
+    "basophil": ReferenceRange(0, 2, "<1–2"),
 }
 """In % of white cells. The source gives none for immature granulocytes."""
 REFERENCE_ABSOLUTE: dict[str, ReferenceRange] = {
-    "neutrophil": ReferenceRange(2.0, 7.0, "2.0-7.0"),
-    "lymphocyte": ReferenceRange(1.0, 3.0, "1.0-3.0"),
-    "monocyte": ReferenceRange(0.2, 1.0, "0.2-1.0"),
-    "eosinophil": ReferenceRange(0.02, 0.5, "0.02-0.5"),
-    "basophil": ReferenceRange(0.02, 0.1, "0.02-0.1"),
+    "neutrophil": ReferenceRange(2.0, 7.0, "2.0–7.0"),
+    "lymphocyte": ReferenceRange(1.0, 3.0, "1.0–3.0"),
+    "monocyte": ReferenceRange(0.2, 1.0, "0.2–1.0"),
+    "eosinophil": ReferenceRange(0.02, 0.5, "0.02–0.5"),
+    "basophil": ReferenceRange(0.02, 0.1, "0.02–0.1"),
 }
 """In 10^9 per litre."""
-REFERENCE_WHITE_COUNT = ReferenceRange(4.0, 10.0, "4.0-10.0")
+REFERENCE_WHITE_COUNT = ReferenceRange(4.0, 10.0, "4.0–10.0")
 """In 10^9 per litre."""
 
 Position = Literal["below", "within", "above"]

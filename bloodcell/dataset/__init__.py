@@ -3,6 +3,7 @@
 from bloodcell.dataset.classes import CLASS_CODES, CLASS_NAMES, CLASS_NOTES, ClassNote
 from bloodcell.dataset.download import download_dataset
 from bloodcell.dataset.images import INPUT_SIZE, MINIMUM_SIDE, Box, Framed, frame_image, prepare_images
+from bloodcell.dataset.labelled import load_labelled_set
 from bloodcell.dataset.source import (
     DatasetIdentity,
     describe_status,
@@ -39,6 +40,7 @@ __all__ = [
     "frame_image",
     "hash_images",
     "identify_dataset",
+    "load_labelled_set",
     "load_labels",
     "load_split",
     "match_images",

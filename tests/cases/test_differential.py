@@ -150,7 +150,7 @@ def test_reference_ranges_are_consistent():
         for name, reference in ranges.items():
             assert 0 <= reference.low < reference.high
             if name != "basophil":
-                assert tuple(map(float, reference.text.split("-"))) == (reference.low, reference.high)
+                assert tuple(map(float, reference.text.split("–"))) == (reference.low, reference.high)
 
 
 def test_two_cases_are_compared_by_newcombes_method():

@@ -1,0 +1,148 @@
+"""A labelled set: a folder, or a zip file of one, with images of single cells and a table of their classes.
+
+    labels.csv      one row per image; the columns `file` and `class_name` are read, others are welcome:
+                    file,label,class_name,…
+                    neutrophil/smear-7_3.png,6,neutrophil,…
+    neutrophil/…    the images, wherever `file` says, relative to labels.csv
+
+An image of 64 x 64 pixels is taken as it is; any other size is framed as an uploaded image is. Reviewed cases are
+exported in this layout, and a folder made by hand works as well. The names of the eight classes count, or their codes
+such as NEU; `label`, the class's index, must agree with the name where it is given.
+"""
+
+import csv
+import io
+import zipfile
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from bloodcell.dataset.classes import CLASS_CODES, CLASS_NAMES
+from bloodcell.dataset.images import INPUT_SIZE, frame_image
+from bloodcell.errors import DatasetDamagedError, DatasetNotFoundError, ImageError
+
+LABELS_FILE = "labels.csv"
+MAXIMUM_IMAGE_BYTES = 16 * 1024**2
+MAXIMUM_IMAGE_PIXELS = 4_000_000
+_LABELS = {name.lower(): label for names in (CLASS_NAMES, CLASS_CODES) for label, name in enumerate(names)}
+_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
+
+
+def load_labelled_set(folder_or_zip: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return the images and labels of a labelled set, in the order of its table.
+
+    Args:
+        folder_or_zip: A folder with labels.csv, or a zip file whose top or only folder holds it.
+
+    Returns:
+        Images (n, 64, 64, 3) uint8 and labels (n,) int64 in [0, 8).
+
+    Raises:
+        DatasetNotFoundError: There is no such folder or file, or no labels.csv in it.
+        DatasetDamagedError: The table or an image cannot be used; the message names the row.
+    """
+    path = Path(folder_or_zip)
+    if path.is_dir():
+        return _load(path, _read_folder(path))
+    if not path.is_file():
+        raise DatasetNotFoundError(f"There is no labelled set at {path}. Expected a folder or a zip file.")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _load(path, _read_archive(archive))
+    except zipfile.BadZipFile as error:
+        raise DatasetDamagedError(
+            f"{path} is neither a folder nor a sound zip file ({error}). Export the labelled set again."
+        ) from error
+
+
+def _load(path: Path, read: Callable[[str], bytes | None]) -> tuple[np.ndarray, np.ndarray]:
+    table = read(LABELS_FILE)
+    if table is None:
+        raise DatasetNotFoundError(
+            f"{path} holds no {LABELS_FILE}. Expected a table with the columns 'file' and 'class_name', "
+            "and the images that it names."
+        )
+    rows = _read_table(path, table)
+    images = np.empty((len(rows), INPUT_SIZE, INPUT_SIZE, 3), np.uint8)
+    labels = np.empty(len(rows), np.int64)
+    for index, row in enumerate(rows):
+        where = f"{path}, {LABELS_FILE}, row {index + 2}"
+        labels[index] = _read_label(row, where)
+        file = (row.get("file") or "").strip()
+        data = read(file)
+        if data is None:
+            raise DatasetDamagedError(f"{where}: there is no file {file!r} in the set.")
+        images[index] = _read_pixels(data, f"{where}: {file}")
+    return images, labels
+
+
+def _read_table(path: Path, table: bytes) -> list[dict[str, str]]:
+    try:
+        reader = csv.DictReader(io.StringIO(table.decode("utf-8-sig"), newline=""))
+        rows, columns = list(reader), reader.fieldnames or []
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DatasetDamagedError(f"{path}: {LABELS_FILE} cannot be read ({error}). Save it as UTF-8 CSV.") from error
+    if not {"file", "class_name"} <= set(columns) or not rows:
+        raise DatasetDamagedError(
+            f"{path}: {LABELS_FILE} needs the columns 'file' and 'class_name' and at least one row. "
+            f"Found the columns {', '.join(columns) or 'none'} and {len(rows)} rows."
+        )
+    return rows
+
+
+def _read_label(row: dict[str, str], where: str) -> int:
+    name = (row.get("class_name") or "").strip().lower()
+    if name not in _LABELS:
+        raise DatasetDamagedError(
+            f"{where}: expected one of {', '.join(CLASS_NAMES)}, or of {', '.join(CLASS_CODES)}, as class_name; "
+            f"found {name!r}."
+        )
+    label = _LABELS[name]
+    stated = (row.get("label") or "").strip()
+    if stated and stated != str(label):
+        raise DatasetDamagedError(f"{where}: the label {stated!r} is not that of {name}, {label}. Correct one of them.")
+    return label
+
+
+def _read_pixels(data: bytes, where: str) -> np.ndarray:
+    try:
+        if len(data) > MAXIMUM_IMAGE_BYTES:
+            raise ImageError(f"it has {len(data) / 1024**2:.0f} MB, more than one cell needs")
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            if image.width * image.height > MAXIMUM_IMAGE_PIXELS:
+                raise ImageError(f"it is {image.width} x {image.height} pixels, more than one cell needs")
+            return frame_image(np.array(image.convert("RGB"))).pixels
+    except (ImageError, UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise DatasetDamagedError(f"{where} cannot be used as an image of a cell: {error}.") from error
+
+
+def _read_folder(folder: Path) -> Callable[[str], bytes | None]:
+    def read(name: str) -> bytes | None:
+        path = folder / name
+        if not _is_inside(name) or not path.is_file() or not path.resolve().is_relative_to(folder.resolve()):
+            return None
+        return path.read_bytes()
+
+    return read
+
+
+def _read_archive(archive: zipfile.ZipFile) -> Callable[[str], bytes | None]:
+    names = set(archive.namelist())
+    tops = {PurePosixPath(name).parts[0] for name in names if name}
+    prefix = "" if LABELS_FILE in names else f"{next(iter(tops))}/" if len(tops) == 1 else ""
+
+    def read(name: str) -> bytes | None:
+        if not _is_inside(name) or prefix + name not in names:
+            return None
+        if archive.getinfo(prefix + name).file_size > MAXIMUM_IMAGE_BYTES:
+            raise DatasetDamagedError(f"{name} would take more than {MAXIMUM_IMAGE_BYTES // 1024**2} MB unpacked.")
+        return archive.read(prefix + name)
+
+    return read
+
+
+def _is_inside(name: str) -> bool:
+    parts = PurePosixPath(name).parts
+    return bool(parts) and ".." not in parts and not PurePosixPath(name).is_absolute()

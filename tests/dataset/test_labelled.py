@@ -1,0 +1,126 @@
+"""A labelled set, folder or zip, is read right or refused in a sentence that names the row."""
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bloodcell.dataset import CLASS_CODES, CLASS_NAMES, load_labelled_set, load_split
+from bloodcell.errors import DatasetDamagedError, DatasetNotFoundError
+
+
+def png(pixels: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def make_pixels(number: int, side: int = 64) -> np.ndarray:
+    return np.random.default_rng(number).integers(0, 256, (side, side, 3), dtype=np.uint8)
+
+
+def make_set(folder: Path, table: str, names: tuple[str, ...] = ("a.png", "b.png")) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "labels.csv").write_text(table, encoding="utf-8")
+    for number, name in enumerate(names):
+        (folder / name).write_bytes(png(make_pixels(number)))
+    return folder
+
+
+def zip_folder(folder: Path, prefix: str = "") -> Path:
+    path = folder.with_suffix(".zip")
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in folder.rglob("*"):
+            archive.write(file, prefix + str(file.relative_to(folder)))
+    return path
+
+
+@pytest.mark.parametrize("form", ["folder", "zip", "zip of a folder"])
+def test_images_and_labels_come_in_the_order_of_the_table(tmp_path, form):
+    folder = make_set(tmp_path / "set", "file,class_name,other\nb.png,Monocyte,x\na.png,neutrophil,y\n")
+    path = folder if form == "folder" else zip_folder(folder, "" if form == "zip" else "my cells/")
+    images, labels = load_labelled_set(path)
+    assert (images.dtype, labels.dtype) == (np.uint8, np.int64)
+    np.testing.assert_array_equal(images, [make_pixels(1), make_pixels(0)])
+    assert [CLASS_NAMES[label] for label in labels] == ["monocyte", "neutrophil"]
+
+
+@pytest.mark.parametrize("label", range(8))
+def test_classes_go_by_name_or_by_code(tmp_path, label):
+    table = f"file,class_name,label\na.png,{CLASS_NAMES[label]},{label}\nb.png,{CLASS_CODES[label].lower()},\n"
+    assert load_labelled_set(make_set(tmp_path / "set", table))[1].tolist() == [label, label]
+
+
+def test_an_image_of_another_size_is_framed_like_an_uploaded_one(tmp_path):
+    folder = make_set(tmp_path / "set", "file,class_name\nlarge.png,monocyte\n", names=())
+    (folder / "large.png").write_bytes(png(np.full((200, 300, 3), 77, np.uint8)))
+    images, _ = load_labelled_set(folder)
+    assert images.shape == (1, 64, 64, 3) and (images == 77).all()
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("file,class_name\na.png,blast\n", r"row 2: expected one of basophil"),
+        ("file,class_name\na.png,monocyte\nc.png,monocyte\n", r"row 3: there is no file 'c\.png'"),
+        ("file,class_name,label\na.png,monocyte,6\n", r"row 2: the label '6' is not that of monocyte, 5"),
+        ("file,class_name\n../outside.png,monocyte\n", "no file"),
+        ("file,class_name\n/etc/passwd,monocyte\n", "no file"),
+        ("file,class_name\n,monocyte\n", "no file"),
+        ("name,class\na.png,monocyte\n", "needs the columns"),
+        ("file,class_name\n", "at least one row"),
+        ("", "needs the columns"),
+    ],
+)
+@pytest.mark.parametrize("form", ["folder", "zip"])
+def test_a_wrong_table_is_refused_by_row(tmp_path, table, message, form):
+    folder = make_set(tmp_path / "set", table)
+    (tmp_path / "outside.png").write_bytes(png(make_pixels(5)))
+    with pytest.raises(DatasetDamagedError, match=message):
+        load_labelled_set(folder if form == "folder" else zip_folder(folder))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"text", png(make_pixels(0))[:200], png(np.zeros((8, 8, 3), np.uint8)), b"\x89PNG\r\n\x1a\n" + b"x" * 99],
+)
+def test_a_wrong_image_is_refused_by_name(tmp_path, data):
+    folder = make_set(tmp_path / "set", "file,class_name\na.png,monocyte\n")
+    (folder / "a.png").write_bytes(data)
+    with pytest.raises(DatasetDamagedError, match=r"row 2: a\.png cannot be used"):
+        load_labelled_set(folder)
+
+
+def test_a_link_out_of_the_folder_is_not_followed(tmp_path):
+    folder = make_set(tmp_path / "set", "file,class_name\nlink.png,monocyte\n")
+    (tmp_path / "outside.png").write_bytes(png(make_pixels(5)))
+    (folder / "link.png").symlink_to(tmp_path / "outside.png")
+    with pytest.raises(DatasetDamagedError, match="no file"):
+        load_labelled_set(folder)
+
+
+def test_what_is_no_set_is_said_so(tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.zip").write_text("no zip")
+    for path, error in (
+        ("missing", DatasetNotFoundError),
+        ("empty", DatasetNotFoundError),
+        ("text.zip", DatasetDamagedError),
+    ):
+        with pytest.raises(error):
+            load_labelled_set(tmp_path / path)
+
+
+def test_the_original_samples_are_such_a_set(real_samples, real_dataset):
+    """Each original gives exactly the pixels and the label of its row of the test split."""
+    import csv
+
+    images, labels = load_labelled_set(real_samples)
+    with open(real_samples / "labels.csv", encoding="utf-8") as stream:
+        rows = [int(row["test_index"]) for row in csv.DictReader(stream)]
+    test = load_split("test")
+    np.testing.assert_array_equal(images, test.images[rows])
+    np.testing.assert_array_equal(labels, test.labels[rows])
