@@ -9,7 +9,7 @@ import streamlit as st
 
 from bloodcell.dataset.classes import CLASS_NAMES
 from bloodcell.errors import BloodCellError
-from bloodcell.inference.benchmark import BENCHMARK_FILE, QUICK, run_benchmark, save_benchmark
+from bloodcell.inference.benchmark import BENCHMARK_FILE, QUICK, Benchmark, run_benchmark, save_benchmark
 from bloodcell.published import STUDY
 from bloodcell.views import cache
 from bloodcell.views import figures_compare as figures
@@ -75,7 +75,9 @@ TABLE_COLUMNS: dict[str, Any] = {
 
 
 def choose_limit(label: str, values: pd.Series, write: Callable[[float], str], key: str) -> float:
-    """Let the reader set a highest cost; infinite where none is set."""
+    """Let the reader set a highest cost; infinite where none is set, or where there is nothing to set it on."""
+    if values.isna().all():
+        return math.inf
     return st.select_slider(
         label,
         [*limit_options(values), math.inf],
@@ -83,7 +85,6 @@ def choose_limit(label: str, values: pd.Series, write: Callable[[float], str], k
         format_func=lambda limit: "any" if math.isinf(limit) else write(limit),
         key=key,
         persist_state="session",
-        disabled=bool(values.isna().all()),
     )
 
 
@@ -108,11 +109,15 @@ def choose_limits(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     return table[kept].reset_index(drop=True), axis
 
 
-def with_own_times(table: pd.DataFrame) -> pd.DataFrame:
-    """Replace the record's times by those of this machine where the reader asks for it."""
+def choose_times(table: pd.DataFrame) -> tuple[pd.DataFrame, Benchmark | None]:
+    """Let the reader choose the times of this machine, once measured, instead of those of the committed record.
+
+    Returns:
+        The leaderboard with these times, and the record that they come from.
+    """
     own = cache.load_own_benchmark()
     if own is None:
-        return table
+        return table, cache.load_benchmark()
     source = st.segmented_control(
         "Times measured on",
         [RECORD, THIS_MACHINE],
@@ -122,12 +127,10 @@ def with_own_times(table: pd.DataFrame) -> pd.DataFrame:
         persist_state="session",
     )
     if source != THIS_MACHINE:
-        return table
+        return table, cache.load_benchmark()
     timings = cache.benchmark_timings(own)
-    return table.assign(
-        latency_ms=[timings.get(name, (float("nan"),) * 2)[0] for name in table["name"]],
-        step_time_ms=[timings.get(name, (float("nan"),) * 2)[1] for name in table["name"]],
-    )
+    times = [timings.get(name, (math.nan, math.nan)) for name in table["name"]]
+    return table.assign(latency_ms=[t[0] for t in times], step_time_ms=[t[1] for t in times]), own
 
 
 def show_scatters(table: pd.DataFrame, kept: pd.DataFrame, time_axis: str) -> None:
@@ -140,11 +143,7 @@ def show_scatters(table: pd.DataFrame, kept: pd.DataFrame, time_axis: str) -> No
         by_time = figures.published_points(kept, time_column, on)
     else:
         by_time = figures.scatter_points(kept, time_column, None, on)
-    panels = [(by_size, SIZE_TITLE)]
-    if by_time.empty:
-        benchmark_line()
-    else:
-        panels.append((by_time, time_title))
+    panels = [(points, title) for points, title in ((by_size, SIZE_TITLE), (by_time, time_title)) if not points.empty]
     tables = pd.concat([figures.scatter_table(points, "Cost").assign(Axis=title) for points, title in panels])
     mark_legend(families)
     chart_with_table(
@@ -153,7 +152,9 @@ def show_scatters(table: pd.DataFrame, kept: pd.DataFrame, time_axis: str) -> No
         key="compare_scatter",
         alt="Accuracy on test against size and against time, log axes, with the Pareto front and the published figures",
     )
-    st.caption("Models that are on are named and drawn full. Point at a mark to see the same model in both plots.")
+    hint = "Point at a mark to see the same model in both plots."
+    missing = "The time axis is empty until times are measured; see below."
+    st.caption(f"Models that are on are named and drawn full. {hint if len(panels) > 1 else missing}")
 
 
 def show_f1(kept: pd.DataFrame) -> None:
@@ -226,7 +227,7 @@ if leaderboard.empty:
     show_damaged()
     missing_artifact()
     st.stop()
-timed = with_own_times(leaderboard)
+timed, benchmark = choose_times(leaderboard)
 shown, time_axis = choose_limits(timed)
 if shown.empty:
     st.info("No model meets these limits together: loosen one of them.", icon=":material/filter_alt_off:")
@@ -248,6 +249,6 @@ else:
 st.header("Times on this machine", anchor=False)
 offer_measurement()
 data_source_line()
-benchmark_line()
+benchmark_line(benchmark)
 show_damaged()
 how_computed(DEFINITIONS)

@@ -28,10 +28,11 @@ from bloodcell.views.tables import Answer, best_published, find_answers, leaderb
 
 REPORTS_PAGE = Path(__file__).with_name("reports.py")
 REPORTS_MODEL_KEY = "reports_model"
+MOST_ROWS = 12
 SIZE_TITLE = "Size, MB"
 BOARD_KEY = "overview_leaderboard"
 DEFINITIONS = f"""
-- **Measured**: accuracy on the 3,421 test images, of the weights as they are stored. **±** is half of Wilson's 95 %
+- **Measured**: accuracy on the test images, of the weights as they are stored. **±** is half of Wilson's 95 %
   interval (Wilson 1927): it covers the chance of these images, not that of another training.
 - **Most accurate** and **lightest above 95 %** describe the test results. **Best trade-off** is a choice, and therefore
   made on validation: the fastest model within 0.2 points of the best validation accuracy.
@@ -84,7 +85,7 @@ def show_answer(answer: Answer, best_published: str) -> None:
         st.metric(
             "Accuracy on test",
             percent_interval(answer.accuracy, answer.low, answer.high),
-            delta=points(answer.gain),
+            delta=points(answer.gain).replace("−", "-"),  # Streamlit tells a loss by its hyphen
             delta_description=f"study's best {best_published}",
             label_visibility="collapsed",
         )
@@ -127,7 +128,7 @@ def show_leaderboard(table: pd.DataFrame) -> None:
         on_select="rerun",
         selection_mode="single-row",
         placeholder="–",
-        height=min(35 * (len(board) + 1) + 3, 430),
+        height="content" if len(board) <= MOST_ROWS else 35 * (MOST_ROWS + 1),
         alt="Leaderboard: every trained model by accuracy on test; choosing a row opens its report",
     )
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -173,8 +174,12 @@ def show_published_only() -> None:
     st.caption(STUDY)
 
 
-open_page("Overview", "Which network reads blood cells best, and at what cost?")
 leaderboard = cache.leaderboard()
+open_page(
+    "Overview",
+    "Which network reads blood cells best, and at what cost? "
+    f"{len(leaderboard) or 'No'} trained networks, eight types of cell, the same test images for all.",
+)
 if leaderboard.empty:
     show_damaged()
     show_published_only()
@@ -186,13 +191,13 @@ answers = find_answers(leaderboard, summary)
 for column, answer in zip(st.columns(3, gap="small"), answers, strict=True):
     with column:
         show_answer(answer, percent(best["accuracy"]))
+data_source_line()
 left, right = st.columns([0.62, 0.38], gap="medium")
 with left:
     show_leaderboard(leaderboard)
 with right:
     show_scatter(leaderboard)
-data_source_line()
-benchmark_line()
+benchmark_line(cache.load_benchmark())
 untrained = sorted(set(summary["name"]) - set(leaderboard["name"]))
 if untrained:
     names = ", ".join(untrained)

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     import altair as alt
     import plotly.graph_objects as go
 
+    from bloodcell.inference.benchmark import Benchmark
+
 __all__ = [
     "SELECTION_KEY",
     "benchmark_line",
@@ -229,11 +231,10 @@ def data_source_line(names: Sequence[str] | None = None) -> None:
         st.caption(f":material/database: Measured on {'; '.join(distinct)}.")
 
 
-def benchmark_line() -> None:
-    """Say on which machine, when and how the times were measured, or which command measures them."""
-    benchmark = cache.load_benchmark()
+def benchmark_line(benchmark: "Benchmark | None") -> None:
+    """Say on which machine, when and how the shown times were measured, or which command measures them."""
     if benchmark is None:
-        st.caption(":material/timer_off: No times yet: `./dev python -m bloodcell benchmark` measures them.")
+        st.caption(":material/timer_off: No times yet: `./dev python -m bloodcell benchmark --save` measures them.")
     else:
         st.caption(f":material/timer: Times: {describe_benchmark(benchmark)}.")
 

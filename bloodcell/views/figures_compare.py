@@ -178,12 +178,21 @@ def _axes(points: pd.DataFrame, title: str) -> tuple[Callable[[str], alt.X], Cal
         labelExpr="datum.value <= 100 ? datum.label + ' %' : ''",
         tickCount=6,
     )
-    ticks = [digit * 10.0**power for power in range(-4, 6) for digit in (1, 2, 5)]
-    x_axis = alt.Axis(format="~g", labelOverlap=True, values=[tick for tick in ticks if left <= tick <= right])
+    x_axis = alt.Axis(format="~g", labelOverlap=True, values=_ticks(left, right))
     return (
         lambda column: alt.X(f"{column}:Q", title=title, scale=x_scale, axis=x_axis),
         lambda column: alt.Y(f"{column}:Q", scale=y_scale, axis=y_axis),
     )
+
+
+def _ticks(left: float, right: float) -> list[float]:
+    """Return 1, 2, 5, 10 … within a log axis, or every digit where that would leave fewer than three."""
+    for digits in ((1, 2, 5), range(1, 10), (1, *(tenth / 10 for tenth in range(11, 100)))):
+        steps = [round(digit * 10.0**power, 6) for power in range(-4, 6) for digit in digits]
+        ticks = [step for step in steps if left <= step <= right]
+        if len(ticks) >= 3:
+            break
+    return ticks
 
 
 def _cost_range(points: pd.DataFrame) -> tuple[float, float]:

@@ -21,7 +21,7 @@ def f1_heat_map(f1_scores: pd.DataFrame, mode: Mode) -> go.Figure:
             colorscale=SEQUENTIAL_SCALE,
             texttemplate="%{z:.1f}",
             hovertemplate="%{y}: F1 of %{x} is %{z:.1f} %<extra></extra>",
-            colorbar={"title": {"text": "F1 %"}, "thickness": 10, "outlinewidth": 0},
+            showscale=False,
             xgap=2,
             ygap=2,
         )
