@@ -42,6 +42,7 @@ FIRST, SECOND, VALUES, ERRORS, SPLIT, CELL, CALLED_BY, PAGE = (
 )
 ALONE = "none"
 PUBLISHED = "published "
+HEIGHT, SMALL_HEIGHT = 430, 330
 NUM_PAIRS = 9
 IMAGES_PER_PAGE = 24
 CELLS = [(true, predicted) for true in range(len(CLASS_NAMES)) for predicted in range(len(CLASS_NAMES))]
@@ -151,21 +152,26 @@ def find_source(choice: str, split: str) -> Source | None:
     return None if evaluation is None else Source(choice, evaluation.confusion_matrix, choice)
 
 
-def show_matrix(source: Source, key: str, called_by: str, normalize: str, errors_only: bool, small: bool) -> None:
+def show_matrix(
+    source: Source, called_by: str, normalize: str, errors_only: bool, small: bool = False, highest: float | None = None
+) -> None:
     """One matrix to click, and the same as a table to walk through with the arrow keys."""
     values = tables.normalize_matrix(source.matrix, normalize)
     figure = figures.confusion_matrix_figure(
         source.matrix,
         CLASS_NAMES,
+        CLASS_CODES,
         normalize=normalize,
         mode=theme_mode(),
         errors_only=errors_only,
         selected=chosen_cell(),
-        **size_options(small),
+        highest=highest,
+        small=small,
+        height=SMALL_HEIGHT if small else HEIGHT,
     )
     right = np.trace(source.matrix) / max(int(source.matrix.sum()), 1)
     alt = f"Confusion matrix of {source.label}, {percent(right)} right"
-    show_clickable(f"**{source.label}**", figure, values, normalize, key, called_by, alt)
+    show_clickable(f"**{source.label}**", figure, values, normalize, f"confusion_{called_by}", called_by, alt)
 
 
 def show_difference(first: Source, second: Source, normalize: str, errors_only: bool) -> None:
@@ -175,21 +181,18 @@ def show_difference(first: Source, second: Source, normalize: str, errors_only: 
         first.matrix,
         second.matrix,
         CLASS_NAMES,
+        CLASS_CODES,
         names=(first.label, second.label),
         normalize=normalize,
         mode=theme_mode(),
         errors_only=errors_only,
         selected=chosen_cell(),
-        **size_options(True),
+        small=True,
+        height=SMALL_HEIGHT,
     )
     alt = f"Difference of the confusion matrices of {first.label} and {second.label}"
     difference = first_values - second_values
     show_clickable("Difference, left − right", figure, difference, normalize, "confusion_difference", "either", alt)
-
-
-def size_options(small: bool) -> dict:
-    """Return labels and height of a matrix that stands alone, or beside others."""
-    return {"ticks": CLASS_CODES, "height": 330} if small else {"height": 440}
 
 
 def show_clickable(
@@ -229,13 +232,11 @@ def chosen_cell() -> tuple[int, int]:
     return CELLS[CELL_LABELS.index(st.session_state[CELL])]
 
 
-def show_chosen(first: Source, second: Source | None) -> None:
-    """The chosen cell in a sentence per matrix, and the control that chooses it without a mouse."""
-    true, predicted = chosen_cell()
-    for source in (first, second):
-        if source is not None:
-            sentence = tables.describe_cell(source.matrix, CLASS_NAMES, true, predicted)
-            st.markdown(f"**{source.label}**: {sentence}." if second else f"**{sentence}.**")
+def show_chosen(*sources: Source) -> None:
+    """The chosen cell in a sentence per matrix."""
+    for source in sources:
+        sentence = tables.describe_cell(source.matrix, CLASS_NAMES, *chosen_cell())
+        st.markdown(f"**{source.label}**: {sentence}." if len(sources) > 1 else f"**{sentence}.**")
 
 
 def show_pairs(first: Source) -> None:
@@ -253,7 +254,11 @@ def show_pairs(first: Source) -> None:
 
 def show_changes(first: Source, second: Source) -> None:
     """The cells in which two matrices differ most, to click."""
-    st.markdown(f"**Largest differences**  \n:small[{first.label} minus {second.label}, share of the true class]")
+    st.markdown(
+        "**Largest differences**  \n"
+        f":small[In the middle: violet and + where {first.label} has more, orange and − where {second.label} has. "
+        "Below, of the true class:]"
+    )
     changes = tables.list_largest_changes(first.matrix, second.matrix, NUM_PAIRS)
     if not changes:
         st.caption("None: the two matrices are equal.")
@@ -286,7 +291,7 @@ def show_images(first: Source, second: Source | None, split: str) -> None:
         return
     shown = list(dict.fromkeys([*trained, *selected_models()]))
     answers = load_answers(shown, split, reference)
-    st.subheader(f"{CLASS_GLYPHS[true]} {CELL_LABELS[CELLS.index((true, predicted))].capitalize()}", anchor=False)
+    st.header(f"{CLASS_GLYPHS[true]} {CELL_LABELS[CELLS.index((true, predicted))].capitalize()}", anchor=False)
     called_by = choose_called_by(trained)
     rows = tables.select_rows(reference, true, predicted, answers, trained if called_by not in trained else [called_by])
     if called_by == "only one":
@@ -388,13 +393,13 @@ def show_alone(first: Source, normalize: str, errors_only: bool, has_published: 
     matrix_side, list_side = st.columns([8, 5], gap="medium")
     with list_side:
         choose_listed_cell(first)
-        show_chosen(first, None)
+        show_chosen(first)
         show_pairs(first)
         if has_published:
             label = "Put the study's matrix beside it"
             st.button(label, key="confusion_put", on_click=put_published_beside, args=(first.label,))
     with matrix_side:
-        show_matrix(first, "confusion_first", "first", normalize, errors_only, small=False)
+        show_matrix(first, "first", normalize, errors_only)
 
 
 def show_side_by_side(first: Source, second: Source, normalize: str, errors_only: bool) -> None:
@@ -405,12 +410,13 @@ def show_side_by_side(first: Source, second: Source, normalize: str, errors_only
     with sentence_side:
         show_chosen(first, second)
     first_side, difference_side, second_side = st.columns(3, gap="small")
+    highest = max(figures.highest_value(source.matrix, normalize, errors_only) for source in (first, second))
     with first_side:
-        show_matrix(first, "confusion_first", "first", normalize, errors_only, small=True)
+        show_matrix(first, "first", normalize, errors_only, small=True, highest=highest)
     with difference_side:
         show_difference(first, second, normalize, errors_only)
     with second_side:
-        show_matrix(second, "confusion_second", "second", normalize, errors_only, small=True)
+        show_matrix(second, "second", normalize, errors_only, small=True, highest=highest)
     show_changes(first, second)
 
 

@@ -29,6 +29,7 @@ from bloodcell.views.quantities import MISSING, percent, points
 from bloodcell.views.theme import palette
 
 SPLITS = {"test": "test", "val": "val"}
+MOSTLY_ANSWERED = 0.95
 DEFINITIONS = f"""
 - **Precision** of a class: of the images called so, the share that is. **Recall**: of the images that are, the share
   called so. **F1**: their harmonic mean, 2 · precision · recall / (precision + recall).
@@ -70,7 +71,7 @@ def show_report(name: str, evaluation: Evaluation, split: str) -> None:
     """The class report, with the published one below each value where there is one."""
     published = tables.find_published_report(name) if split == "test" else None
     table = tables.report_table(evaluation, published)
-    st.subheader("Class by class", anchor=False)
+    st.header("Class by class", anchor=False)
     st.html(tables.report_html(table, evaluation, palette(theme_mode()).primary))
     with st.container(horizontal=True, vertical_alignment="center"):
         if published is not None:
@@ -83,7 +84,7 @@ def show_report(name: str, evaluation: Evaluation, split: str) -> None:
 
 def show_weak_spots(evaluation: Evaluation, split: str) -> None:
     """What this model is worst at, computed from its answers."""
-    st.subheader("Known weak spots", anchor=False)
+    st.header("Known weak spots", anchor=False)
     st.markdown("\n".join(f"- {sentence}" for sentence in tables.find_weak_spots(evaluation)))
     st.page_link("pages/confusion.py", label=f"See these images of {split} on Confusion", icon=":material/grid_on:")
 
@@ -93,7 +94,7 @@ def show_history(name: str, best_epoch: int) -> None:
     history = cache.load_history(name)
     if history is None or history.empty:
         return
-    st.subheader("Learning curves", anchor=False)
+    st.header("Learning curves", anchor=False)
     kept = history[history["epoch"] == best_epoch]
     reached = percent(float(kept["val_accuracy"].iloc[0])) if len(kept) else MISSING
     chart_with_table(
@@ -106,7 +107,7 @@ def show_history(name: str, best_epoch: int) -> None:
 
 def show_layers(name: str, model_name: str) -> None:
     """Layers with shapes, parameters, FLOPs and their share; without Keras."""
-    st.subheader("Layers", anchor=False)
+    st.header("Layers", anchor=False)
     graph = load_graphs().get(model_name)
     if graph is None:
         st.info(f"The catalog no longer has a network called {model_name}, so its layers are not known.")
@@ -156,7 +157,7 @@ def show_calibration(name: str, split: str, evaluation: Evaluation) -> None:
         return
     left, right = st.columns(2)
     with left:
-        st.subheader("Are its probabilities honest?", anchor=False)
+        st.header("Are its probabilities honest?", anchor=False)
         curve = reliability_curve(predictions.y_true, scores)
         chart_with_table(
             figures.reliability_figure(curve, theme_mode()),
@@ -166,7 +167,7 @@ def show_calibration(name: str, split: str, evaluation: Evaluation) -> None:
         )
         st.caption("On the dashed line, answers given with 90 % are right in 90 % of cases. Larger mark, more images.")
     with right:
-        st.subheader("What if it may say “I do not know”?", anchor=False)
+        st.header("What if it may say “I do not know”?", anchor=False)
         curve = risk_coverage_curve(predictions.y_true, scores)
         chart_with_table(
             figures.risk_coverage_figure(curve, theme_mode()),
@@ -174,21 +175,22 @@ def show_calibration(name: str, split: str, evaluation: Evaluation) -> None:
             "reports_risk",
             f"Share of wrong answers of {name} against the share of images answered, least confident refused first",
         )
-        free = curve[curve["num_images"] * curve["risk"] < 0.5]
-        answered = percent(float(free["coverage"].max()) if len(free) else 0.0)
-        st.caption(f"Its most confident {answered} of answers hold no mistake; to the right every image is answered.")
+        answered = curve[curve["coverage"] <= MOSTLY_ANSWERED].tail(1)
+        if len(answered):
+            refused, wrong = 1 - float(answered["coverage"].iloc[0]), float(answered["risk"].iloc[0])
+            st.caption(
+                f"Refusing the least confident {percent(refused)} of images leaves {percent(wrong, 2)} of the answers "
+                f"wrong, instead of {percent(1 - evaluation.accuracy, 2)}."
+            )
 
 
 def show_card(artifact: Artifact, evaluation: Evaluation, split: str) -> None:
     """The model's card: what it is, how it came about, how to make it again, what it is for."""
-    st.subheader("The model's card", anchor=False)
-    left, right = st.columns([3, 2])
-    with left:
-        rows = tables.card_rows(artifact.manifest, CATALOG.get(artifact.model_name), evaluation)
-        st.table(rows, border="horizontal", alt=f"Card of {artifact.name}")
-    with right:
-        st.markdown("**Make it again**")
-        st.code(artifact.manifest.command, language="bash", wrap_lines=True)
+    st.header("The model's card", anchor=False)
+    st.markdown("The one command that makes it again:")
+    st.code(artifact.manifest.command, language="bash", wrap_lines=True)
+    rows = tables.card_rows(artifact.manifest, CATALOG.get(artifact.model_name), evaluation)
+    st.table(rows, border="horizontal", alt=f"Card of {artifact.name}")
 
 
 open_page("Reports", "How good is this one? One trained model in full: its report, its training, its layers, its card.")

@@ -26,12 +26,14 @@ _MATRIX_HEIGHT = 540
 def confusion_matrix_figure(
     confusion_matrix: np.ndarray,
     class_names: Sequence[str],
+    class_codes: Sequence[str],
     *,
     normalize: str,
     mode: Mode,
     errors_only: bool = False,
     selected: tuple[int, int] | None = None,
-    ticks: Sequence[str] | None = None,
+    small: bool = False,
+    highest: float | None = None,
     height: int = _MATRIX_HEIGHT,
 ) -> go.Figure:
     """Return one confusion matrix whose cells can be pointed at and clicked.
@@ -40,41 +42,54 @@ def confusion_matrix_figure(
 
     Args:
         confusion_matrix: (classes, classes) counts, rows true, columns predicted.
+        class_names, class_codes: Names for rows and sentences, and short names for the columns.
         normalize: `"row"`, `"column"` or `"count"`, see `tables_confusion.NORMALIZATIONS`.
         mode: The ground it stands on.
         errors_only: Leave out the diagonal and stretch the colours over the rest.
         selected: (true, predicted) of the cell to outline.
-        ticks: Short labels of the axes for a narrow figure; None for the class names.
+        small: Short names on both sides and smaller numbers, for matrices side by side.
+        highest: Value of the strongest colour, so that matrices side by side can share it; None takes `highest_value`.
         height: Pixels.
     """
     counts = np.asarray(confusion_matrix)
-    values = normalize_matrix(counts, normalize)
     shown = counts > 0
     if errors_only:
         shown = shown & ~np.eye(len(counts), dtype=bool)
-    values = np.where(shown, values, np.nan)
+    values = np.where(shown, normalize_matrix(counts, normalize), np.nan)
     text = [[_cell_text(value, normalize) for value in row] for row in values]
     scale = _sequential_scale(mode)
-    highest = 1.0 if normalize != "count" and not errors_only else float(np.nanmax(values)) if shown.any() else 1.0
-    figure = _matrix_figure(np.sqrt(values), text, scale, (0.0, np.sqrt(highest)))
+    strongest = highest or highest_value(counts, normalize, errors_only)
+    figure = _matrix_figure(np.sqrt(values), text, scale, (0.0, np.sqrt(strongest)))
     sentences = [
         [_hover(describe_cell(counts, class_names, i, j), counts, class_names, j) for j in range(len(counts))]
         for i in range(len(counts))
     ]
-    return _finish_matrix(figure, sentences, ticks or class_names, mode, selected, height, small=ticks is not None)
+    row_labels = class_codes if small else [_row_label(*pair) for pair in zip(class_names, class_codes, strict=True)]
+    return _finish_matrix(figure, sentences, row_labels, class_codes, mode, selected, height, small)
+
+
+def highest_value(confusion_matrix: np.ndarray, normalize: str, errors_only: bool) -> float:
+    """Return the value of a matrix's strongest colour: 1 for shares, else the largest that is shown, and never 0."""
+    if normalize != "count" and not errors_only:
+        return 1.0
+    values = np.nan_to_num(normalize_matrix(confusion_matrix, normalize))
+    if errors_only:
+        np.fill_diagonal(values, 0.0)
+    return float(values.max()) or 1.0
 
 
 def difference_matrix_figure(
     first: np.ndarray,
     second: np.ndarray,
     class_names: Sequence[str],
+    class_codes: Sequence[str],
     *,
     names: tuple[str, str],
     normalize: str,
     mode: Mode,
     errors_only: bool = False,
     selected: tuple[int, int] | None = None,
-    ticks: Sequence[str] | None = None,
+    small: bool = False,
     height: int = _MATRIX_HEIGHT,
 ) -> go.Figure:
     """Return the first matrix minus the second on a diverging scale centred on zero; equal cells are blank.
@@ -83,7 +98,7 @@ def difference_matrix_figure(
         first, second: (classes, classes) counts.
         names: What to call the two.
         normalize: Differences of shares (shown in points) or of counts.
-        mode, errors_only, selected, ticks, height: As in `confusion_matrix_figure`.
+        class_names, class_codes, mode, errors_only, selected, small, height: As in `confusion_matrix_figure`.
     """
     first, second = np.asarray(first), np.asarray(second)
     values = np.nan_to_num(normalize_matrix(first, normalize)) - np.nan_to_num(normalize_matrix(second, normalize))
@@ -100,7 +115,8 @@ def difference_matrix_figure(
         [_difference_sentence(first, second, class_names, names, i, j) for j in range(len(first))]
         for i in range(len(first))
     ]
-    return _finish_matrix(figure, sentences, ticks or class_names, mode, selected, height, small=ticks is not None)
+    row_labels = class_codes if small else [_row_label(*pair) for pair in zip(class_names, class_codes, strict=True)]
+    return _finish_matrix(figure, sentences, row_labels, class_codes, mode, selected, height, small)
 
 
 def learning_curves_figure(history: pd.DataFrame, best_epoch: int, mode: Mode, height: int = 380) -> go.Figure:
@@ -283,7 +299,8 @@ def _matrix_figure(z: np.ndarray, text: list[list[str]], scale: object, limits: 
 def _finish_matrix(
     figure: go.Figure,
     sentences: list[list[str]],
-    labels: Sequence[str],
+    row_labels: Sequence[str],
+    column_labels: Sequence[str],
     mode: Mode,
     selected: tuple[int, int] | None,
     height: int,
@@ -291,7 +308,7 @@ def _finish_matrix(
 ) -> go.Figure:
     """Lay the clickable squares over a matrix, outline the selected cell, and label the axes."""
     colors = theme.palette(mode)
-    size = len(labels)
+    size = len(row_labels)
     true, predicted = (axis.ravel().tolist() for axis in np.indices((size, size)))
     invisible = {"marker": {"opacity": 0}}
     figure.add_scatter(
@@ -311,23 +328,21 @@ def _finish_matrix(
         figure.add_shape(
             type="rect", x0=j - 0.5, x1=j + 0.5, y0=i - 0.5, y1=i + 0.5, line={"color": colors.accent, "width": 4}
         )
-    shared = {
-        "tickvals": list(range(size)),
-        "ticktext": [label.replace(" ", "<br>") for label in labels],
-        "showgrid": False,
-        "zeroline": False,
-        "fixedrange": True,
-    }
-    figure.update_xaxes(
-        **shared, range=[-0.5, size - 0.5], title_text="answered", tickangle=0 if small else -45, title_standoff=4
-    )
-    figure.update_yaxes(**shared, range=[size - 0.5, -0.5], title_text="true class", title_standoff=14)
+    ends = [-0.5, size - 0.5]
+    shared = {"tickvals": list(range(size)), "showgrid": False, "zeroline": False, "fixedrange": True}
+    figure.update_xaxes(**shared, ticktext=column_labels, range=ends, title_text="answered", title_standoff=4)
+    figure.update_yaxes(**shared, ticktext=row_labels, range=ends[::-1], title_text="true class", title_standoff=14)
     figure.update_layout(hovermode="closest", hoverdistance=60, dragmode=False, clickmode="event+select")
     theme.style_figure(figure, mode, height)
     for update_axes in (figure.update_xaxes, figure.update_yaxes):
         update_axes(tickfont={"size": 11 if small else 12})
     figure.update_traces(textfont={"size": 11 if small else 13}, selector={"type": "heatmap"})
     return figure
+
+
+def _row_label(name: str, code: str) -> str:
+    """Return "immature / granulocyte IG" on as many lines as the name has words."""
+    return f"{name.replace(' ', '<br>')} <b>{code}</b>"
 
 
 def _legend_on_top(figure: go.Figure, reverse: bool = False) -> go.Figure:

@@ -73,7 +73,7 @@ def normalize_matrix(confusion_matrix: np.ndarray, normalize: str) -> np.ndarray
     """
     if normalize not in NORMALIZATIONS:
         raise ValueError(f"Expected one of {', '.join(NORMALIZATIONS)}. Received: {normalize!r}")
-    counts = np.asarray(confusion_matrix, dtype=np.float64)
+    counts = np.array(confusion_matrix, dtype=np.float64)
     if normalize == "count":
         return counts
     totals = counts.sum(axis=1, keepdims=True) if normalize == "row" else counts.sum(axis=0, keepdims=True)

@@ -53,7 +53,7 @@ def open_confusion(**query):
 
 def words(at):
     """Return everything that the page says, as one text."""
-    kinds = (at.markdown, at.caption, at.info, at.warning, at.error, at.subheader, at.title)
+    kinds = (at.markdown, at.caption, at.info, at.warning, at.error, at.header, at.title)
     return "\n".join(str(element.value) for kind in kinds for element in kind)
 
 

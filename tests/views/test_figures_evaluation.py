@@ -11,11 +11,12 @@ from bloodcell.views import figures_evaluation as figures
 from bloodcell.views.theme import palette
 
 NAMES = ("monocyte", "neutrophil", "platelet")
+CODES = ("MO", "NEU", "PLT")
 COUNTS = np.array([[8, 2, 0], [1, 18, 1], [0, 0, 5]])
 
 
 def draw(counts=COUNTS, **options):
-    return figures.confusion_matrix_figure(counts, NAMES, **{"normalize": "row", "mode": "light", **options})
+    return figures.confusion_matrix_figure(counts, NAMES, CODES, **{"normalize": "row", "mode": "light", **options})
 
 
 def heat(figure: go.Figure) -> go.Heatmap:
@@ -44,6 +45,14 @@ def test_errors_only_leaves_the_diagonal_blank_and_stretches_the_colours():
     assert errors.text[0][1] == "20.0"
     assert np.isnan(np.diagonal(np.array(errors.z, dtype=float))).all()
     assert errors.zmax == pytest.approx(np.sqrt(0.2)) and whole.zmax == pytest.approx(1.0)
+
+
+def test_matrices_side_by_side_can_share_the_strongest_colour():
+    assert figures.highest_value(COUNTS, "row", errors_only=False) == 1
+    assert figures.highest_value(COUNTS, "count", errors_only=False) == 18
+    assert figures.highest_value(COUNTS, "row", errors_only=True) == pytest.approx(0.2)
+    assert COUNTS[1, 1] == 18, "the counts that came in are untouched"
+    assert heat(draw(errors_only=True, highest=0.5)).zmax == pytest.approx(np.sqrt(0.5))
 
 
 def test_a_matrix_without_any_error_can_be_drawn_with_errors_only():
@@ -78,18 +87,24 @@ def test_the_selected_cell_is_outlined():
     assert (shape.x0, shape.x1, shape.y0, shape.y1) == (1.5, 2.5, 0.5, 1.5)
 
 
-def test_the_first_class_is_at_the_top_and_short_labels_can_stand_for_names():
-    figure = figures.confusion_matrix_figure(
-        np.eye(8, dtype=int), CLASS_NAMES, normalize="row", mode="dark", ticks=CLASS_CODES
+def test_the_first_class_is_at_the_top_and_columns_carry_short_names():
+    large, small = (
+        figures.confusion_matrix_figure(
+            np.eye(8, dtype=int), CLASS_NAMES, CLASS_CODES, normalize="row", mode="dark", small=small
+        )
+        for small in (False, True)
     )
-    assert figure.layout.yaxis.range[0] > figure.layout.yaxis.range[1]
-    assert list(figure.layout.xaxis.ticktext) == list(CLASS_CODES)
+    for figure in (large, small):
+        assert figure.layout.yaxis.range[0] > figure.layout.yaxis.range[1]
+        assert list(figure.layout.xaxis.ticktext) == list(CLASS_CODES)
+    assert large.layout.yaxis.ticktext[3] == "immature<br>granulocyte <b>IG</b>"
+    assert list(small.layout.yaxis.ticktext) == list(CLASS_CODES)
 
 
 def test_a_difference_is_first_minus_second_centred_on_zero():
     second = np.array([[9, 1, 0], [1, 18, 1], [0, 1, 4]])
     figure = figures.difference_matrix_figure(
-        COUNTS, second, NAMES, names=("ours", "theirs"), normalize="row", mode="light"
+        COUNTS, second, NAMES, CODES, names=("ours", "theirs"), normalize="row", mode="light"
     )
     drawn = heat(figure)
     assert [list(row) for row in drawn.text] == [["−10.0", "+10.0", ""], ["", "", ""], ["", "−20.0", "+20.0"]]
@@ -102,14 +117,14 @@ def test_a_difference_is_first_minus_second_centred_on_zero():
 
 def test_two_equal_matrices_have_a_blank_difference():
     figure = figures.difference_matrix_figure(
-        COUNTS, COUNTS, NAMES, names=("a", "b"), normalize="count", mode="dark", errors_only=True
+        COUNTS, COUNTS, NAMES, CODES, names=("a", "b"), normalize="count", mode="dark", errors_only=True
     )
     assert {text for row in heat(figure).text for text in row} == {""}
 
 
 def test_differences_of_counts_are_whole_images():
     figure = figures.difference_matrix_figure(
-        COUNTS, COUNTS[::-1], NAMES, names=("a", "b"), normalize="count", mode="light"
+        COUNTS, COUNTS[::-1], NAMES, CODES, names=("a", "b"), normalize="count", mode="light"
     )
     assert heat(figure).text[0][0] == "+8" and heat(figure).text[2][0] == "−8"
 

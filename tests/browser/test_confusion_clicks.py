@@ -41,7 +41,7 @@ def test_a_click_anywhere_in_a_cell_chooses_it_and_a_second_click_keeps_it(dashb
             page.mouse.click(*point_at(page, "confusion_first_chart", true, predicted, across, down))
             settle(page)
             assert chosen(page) == f"{CLASS_NAMES[true]} called {CLASS_NAMES[predicted]}"
-    assert page.locator("h3", has_text="Erythroblast called platelet").count() == 1
+    assert page.locator("h2", has_text="Erythroblast called platelet").count() == 1
 
 
 def test_pointing_at_a_cell_says_its_sentence(dashboard, open_tab):

@@ -36,7 +36,7 @@ def open_reports(**query):
 
 def words(at):
     """Return everything that the page says, as one text."""
-    kinds = (at.markdown, at.caption, at.info, at.warning, at.error, at.subheader, at.title, at.html)
+    kinds = (at.markdown, at.caption, at.info, at.warning, at.error, at.header, at.title, at.html)
     return "\n".join(str(element.value) for kind in kinds for element in kind)
 
 
