@@ -83,18 +83,37 @@ def close_example() -> None:
 def start_over() -> None:
     """Forget all files: a new drop zone takes the place of the old one."""
     close_example()
-    for key in ("classify_cells", "classify_scores", "classify_open"):
+    for key in ("classify_cells", "classify_scores", "classify_open", "classify_seen"):
         st.session_state.pop(key, None)
     st.session_state["classify_round"] = st.session_state.get("classify_round", 0) + 1
 
 
+def drop_zone_key() -> str:
+    """Return the key of the present drop zone."""
+    return f"classify_files_{st.session_state.get('classify_round', 0)}"
+
+
+def take_files() -> None:
+    """The reader added or removed files: forget what was removed, and show files rather than an example."""
+    close_example()
+    present = {file.file_id for file in st.session_state[drop_zone_key()]}
+    for key in st.session_state.get("classify_seen", set()) - present:
+        st.session_state.get("classify_cells", {}).pop(key, None)
+    st.session_state["classify_seen"] = present
+    st.session_state["classify_changed"] = True
+
+
 def read_files(files: Sequence[Any], ready: dict[str, Artifact]) -> list[CellImage]:
-    """Return all files as images, reading only the new ones, and show the answers as they come."""
+    """Return all files as images, reading only the new ones, and show the answers as they come.
+
+    What was read stays in the session: coming back from another page finds an empty drop zone and all answers.
+    """
     known: dict[str, CellImage] = st.session_state.setdefault("classify_cells", {})
-    wanted = {file.file_id for file in files}
-    for key in known.keys() - wanted:
-        del known[key]
     new = [file for file in files if file.file_id not in known]
+    room = MAXIMUM_FILES - len(known)
+    if len(new) > room:
+        st.warning(f"{MAXIMUM_FILES} files are answered at once; {len(new) - room} were left out. Start over for them.")
+        new = new[:room]
     bar = st.progress(0.0, text=f"0 of {len(new)} read") if len(new) > 1 else None
     slot = st.empty()
     for first in range(0, len(new), FILES_PER_STEP):
@@ -103,13 +122,13 @@ def read_files(files: Sequence[Any], ready: dict[str, Artifact]) -> list[CellIma
         if bar is not None:
             done = min(first + FILES_PER_STEP, len(new))
             bar.progress(done / len(new), text=f"{done} of {len(new)} read and answered")
-            cells = [known[file.file_id] for file in files if file.file_id in known]
+            cells = list(known.values())
             with slot.container():
                 show_batch_table(cells, score_all(cells, ready), key=None)
     if bar is not None:
         bar.empty()
     slot.empty()
-    return [known[file.file_id] for file in files]
+    return list(known.values())
 
 
 def score_all(cells: Sequence[CellImage], ready: dict[str, Artifact]) -> PageScores:
@@ -144,10 +163,15 @@ def ready_models(names: Sequence[str]) -> tuple[dict[str, Artifact], list[str]]:
     return {name: ready[name] for name in order}, [name for name in artifacts if find_litert(artifacts[name]) is None]
 
 
+def pending_models(names: Sequence[str]) -> list[str]:
+    """Return those of the models without a LiteRT form whose build has not failed."""
+    return [name for name in names if (job := find_job(f"LiteRT {name}")) is None or job.state != "failed"]
+
+
 def build_forms(names: Sequence[str]) -> None:
     """Build the LiteRT forms that are not there yet, one after the other in the background, and show how far it is."""
     jobs = {name: find_job(f"LiteRT {name}") for name in names}
-    waiting = [name for name, job in jobs.items() if job is None or job.state == "done"]
+    waiting = [name for name in pending_models(names) if (job := jobs[name]) is None or job.state == "done"]
     for name, job in jobs.items():
         if job is not None and job.state == "failed":
             show_failed_build(name, job)
@@ -192,7 +216,7 @@ def show_batch_table(cells: Sequence[CellImage], scores: PageScores, key: str | 
             "image": st.column_config.ImageColumn("seen", width=64, help="The 64 × 64 pixels that the networks see"),
             "file": st.column_config.TextColumn(width="medium"),
             "answer": st.column_config.TextColumn(width="medium"),
-            "probability": st.column_config.ProgressColumn(format="%.1f %%", min_value=0, max_value=100, width="small"),
+            "probability": st.column_config.ProgressColumn(format="%.1f %%", min_value=0, max_value=100, width=130),
             "agree": st.column_config.TextColumn(width="small", help="How many of the models give the same answer"),
             "remark": st.column_config.TextColumn(width="large"),
         },
@@ -209,31 +233,37 @@ def choose_row() -> None:
         st.session_state["classify_open"] = keys[rows[0]]
 
 
-def show_batch(cells: Sequence[CellImage], scores: PageScores) -> CellImage:
-    """Several files: what was found, the table, the answers as CSV, and the choice of one to open."""
-    st.session_state["classify_order"] = [cell.key for cell in cells]
+def show_files(cells: Sequence[CellImage], scores: PageScores) -> CellImage:
+    """What was found, the table of several files, the choice of one to open, and the answers as CSV."""
     by_key = {cell.key: cell for cell in cells}
-    st.markdown(f"**{tables.describe_batch(cells, scores)}**")
-    show_batch_table(cells, scores, key="classify_table")
-    failed = [cell for cell in cells if cell.error]
-    if failed:
-        sentences = [f"- {pictures.escape_markdown(f'{cell.name}: {cell.error}')}" for cell in failed]
-        with st.expander(f"{len(failed)} could not be read", icon=":material/broken_image:", expanded=len(failed) < 4):
-            st.markdown("\n".join(sentences))
     if st.session_state.get("classify_open") not in by_key:
         st.session_state["classify_open"] = cells[0].key
+    if len(cells) > 1:
+        st.session_state["classify_order"] = list(by_key)
+        st.markdown(f"**{tables.describe_batch(cells, scores)}**")
+        show_batch_table(cells, scores, key="classify_table")
+        show_failures([cell for cell in cells if cell.error])
 
     def describe(key: str) -> str:
         number = list(by_key).index(key) + 1
         values = scores.get(key)
-        answer = tables.name_class(int(np.argmax(next(iter(values.values()))))) if values else "not read"
+        answer = tables.name_class(int(np.argmax(next(iter(values.values()))))) if values else "no answer"
         return f"{number} · {by_key[key].name} · {answer}"
 
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.selectbox("Open", list(by_key), key="classify_open", format_func=describe)
+        if len(cells) > 1:
+            st.selectbox("Open", list(by_key), key="classify_open", format_func=describe)
         download_csv(tables.answers_table(cells, scores), "answers", key="classify_csv")
         st.button("Start over", icon=":material/restart_alt:", on_click=start_over, key="classify_restart")
     return by_key[st.session_state["classify_open"]]
+
+
+def show_failures(failed: Sequence[CellImage]) -> None:
+    """One sentence for each file that could not be read; nothing where all could."""
+    if not failed:
+        return
+    with st.expander(f"{len(failed)} could not be read", icon=":material/broken_image:", expanded=len(failed) < 4):
+        st.markdown("\n".join(f"- {pictures.escape_markdown(f'{cell.name}: {cell.error}')}" for cell in failed))
 
 
 def show_pictures(cell: CellImage) -> None:
@@ -259,8 +289,8 @@ def show_pictures(cell: CellImage) -> None:
             st.caption("What the networks see: 64 × 64 pixels.")
 
 
-def show_verdict(cell: CellImage, scores: dict[str, np.ndarray]) -> None:
-    """The leading model's answer in a large line, then its probabilities of all eight classes."""
+def show_verdict(cell: CellImage, scores: dict[str, np.ndarray], pending: Sequence[str]) -> None:
+    """The leading model's answer in a large line, what the others say, its probabilities of all eight classes."""
     name, values = next(iter(scores.items()))
     label = int(np.argmax(values))
     glyph = f':color[{CLASS_GLYPHS[label]}]{{foreground="{class_color(label)}"}}'
@@ -271,9 +301,12 @@ def show_verdict(cell: CellImage, scores: dict[str, np.ndarray]) -> None:
     truth = ""
     if cell.label is not None:
         mark = "✓ right" if cell.label == label else "✗ wrong"
-        truth = f" Its label is {tables.name_class(cell.label)}: **{mark}**."
+        truth = f"Its label is {tables.name_class(cell.label)}: **{mark}**."
     agreement = f" {tables.describe_agreement(scores)}" if len(scores) > 1 else ""
-    st.markdown(f"So says **{name}**, {role}.{agreement}{truth}")
+    later = f" Still being prepared: {', '.join(pending)}." if pending else ""
+    st.markdown(f"So says **{name}**, {role}.{agreement}{later}")
+    if truth:
+        st.markdown(truth)
     artifact = cache.load_shelf().artifacts[name]
     possible = predict_set(values, set_threshold(artifact), CLASS_NAMES)
     if len(possible) > 1:
@@ -288,10 +321,11 @@ def show_verdict(cell: CellImage, scores: dict[str, np.ndarray]) -> None:
     )
 
 
-def show_detail(cell: CellImage, scores: dict[str, np.ndarray]) -> None:
+def show_detail(cell: CellImage, scores: dict[str, np.ndarray], pending: Sequence[str]) -> None:
     """One image: on the left what was given and what is seen, on the right the verdict; below, every model."""
     if cell.framed is None:
-        st.error(cell.error, icon=":material/broken_image:", title="This file could not be read")
+        sentence = pictures.escape_markdown(cell.error or "")
+        st.error(sentence, icon=":material/broken_image:", title="This file could not be read")
         return
     left, right = st.columns([2, 3], gap="medium")
     with left:
@@ -302,10 +336,10 @@ def show_detail(cell: CellImage, scores: dict[str, np.ndarray]) -> None:
         if cell.framed.warning:
             st.warning(cell.framed.warning, icon=":material/crop:")
         if scores:
-            show_verdict(cell, scores)
-        elif selected_models():
+            show_verdict(cell, scores, pending)
+        elif pending:
             st.skeleton(height=280)
-        else:
+        elif not selected_models():
             st.info("No model is on. Switch on at least one in the sidebar to get an answer.")
     if len(scores) > 1:
         st.subheader("Every selected model", anchor=False)
@@ -364,12 +398,15 @@ with st.container(key="classify_zone"):
         f"{MAXIMUM_BYTES // 1024**2} MB",
         type=IMAGE_TYPES,
         accept_multiple_files=True,
-        key=f"classify_files_{st.session_state.get('classify_round', 0)}",
-        on_change=close_example,
+        key=drop_zone_key(),
+        on_change=take_files,
         max_upload_size=MAXIMUM_UPLOAD_MB,
     )
+if not st.session_state.pop("classify_changed", False) and not files:
+    st.session_state.pop("classify_seen", None)  # a new drop zone after a visit elsewhere: nothing was removed
+
 example = cell_of_address()
-if not files and example is None:
+if not files and not st.session_state.get("classify_cells") and example is None:
     st.html(EMPTY_STYLE)
     show_examples()
     how_computed(HOW)
@@ -377,11 +414,7 @@ if not files and example is None:
     st.stop()
 
 ready, missing = ready_models(selected_models())
-cells = read_files(files[:MAXIMUM_FILES], ready)
-if len(files) > MAXIMUM_FILES:
-    st.warning(
-        f"{len(files)} files were given; the first {MAXIMUM_FILES} are answered. Give the others in a second go."
-    )
+cells = read_files(files, ready)
 scores = score_all([*cells, *([example] if example else [])], ready)
 if example is not None:
     chosen = example
@@ -390,8 +423,8 @@ if example is not None:
     )
     st.button(label, icon=":material/arrow_back:", on_click=close_example, key="classify_back")
 else:
-    chosen = show_batch(cells, scores) if len(cells) > 1 else cells[0]
-show_detail(chosen, scores.get(chosen.key, {}))
+    chosen = show_files(cells, scores)
+show_detail(chosen, scores.get(chosen.key, {}), pending_models(missing))
 if missing:
     build_forms(missing)
 st.divider()

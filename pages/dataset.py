@@ -19,10 +19,11 @@ from bloodcell.views.components import chart_with_table, missing_dataset, open_p
 from bloodcell.views.theme import CLASS_GLYPHS, class_color, palette
 from bloodcell.views.uploads import IMAGE_TYPES, MAXIMUM_UPLOAD_MB
 
-TILES_PER_PAGE = 32
+TILES_PER_PAGE = 40
 ALL = "all"
 SAMPLE, STORED, OWN = "An original image", "A cell of the dataset", "Your own image"
 CLASSIFY_PAGE = Path(__file__).with_name("classify.py")
+STYLE = "<style>.st-key-dataset_cell_name h2 {font-size: 1.7rem; padding: 0}</style>"
 
 ATTRIBUTION = (
     "Images: Acevedo, A., Merino, A., Alférez, S., Molina, Á., Boldú, L., Rodellar, J. (2020). *A dataset of "
@@ -166,7 +167,7 @@ def show_gallery() -> None:
         show_cell(*cell)
 
 
-@st.dialog("One cell", width="large", on_dismiss=close_cell)
+@st.dialog("One cell", width=860, on_dismiss=close_cell)
 def show_cell(split: str, row: int) -> None:
     """One image, large: where it comes from, and what every selected model answered."""
     split, row = cell_of_address() or (split, row)
@@ -182,7 +183,9 @@ def show_cell(split: str, row: int) -> None:
                 icon = f":material/{icon}:"
                 st.button(text, icon=icon, key=f"dataset_step_{step}", on_click=open_cell, args=(split, target))
     with facts:
-        st.markdown(f"#### {CLASS_GLYPHS[label]} {CLASS_NAMES[label].capitalize()}")
+        glyph = f':color[{CLASS_GLYPHS[label]}]{{foreground="{class_color(label)}"}}'
+        with st.container(key="dataset_cell_name"):
+            st.header(f"{glyph} {CLASS_NAMES[label].capitalize()}", anchor=False)
         st.table(
             {
                 "Split and row": f"{split}, row {row}",
@@ -217,10 +220,11 @@ def show_stored_answers(split: str, row: int, label: int) -> None:
         probabilities, matching = cache.load_probabilities(name, split), cache.match_predictions(name, split)
         if probabilities is not None and matching is not None:
             answers[name] = (probabilities, matching.indices)
+    table = tables.stored_answers_table(row, label, answers)
     st.dataframe(
-        tables.stored_answers_table(row, label, answers),
+        table.assign(probability=100 * table["probability"]),
         hide_index=True,
-        column_config={"probability": st.column_config.NumberColumn(format="percent")},
+        column_config={"probability": st.column_config.NumberColumn(format="%.1f %%", width=90)},
         alt="What each selected model answered about this image",
     )
 
@@ -293,7 +297,7 @@ def has_dataset() -> bool:
 open_page(
     "Dataset", "What are these cells? Eight types of normal blood cells, one to an image, as the networks see them."
 )
-st.html(pictures.GALLERY_STYLE)
+st.html(pictures.GALLERY_STYLE + STYLE)
 counts, num_images, origin = known_counts()
 in_all = " · ".join(f"{num_images[split]:,} {split}" for split in SPLITS if split in num_images)
 status = cache.dataset_status()

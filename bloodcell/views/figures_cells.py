@@ -9,6 +9,9 @@ import plotly.graph_objects as go
 from bloodcell.dataset import CLASS_CODES, CLASS_NAMES
 from bloodcell.views import theme
 
+LABELLED_PART = 0.3
+"""Smallest probability whose part of a bar has room for its class and its number, on a narrow screen too."""
+
 SPLIT_PATTERNS: dict[str, str] = {"train": "", "val": "/", "test": "."}
 """Hatching of each split's part of a bar."""
 
@@ -42,10 +45,11 @@ def class_balance_figure(counts: pd.DataFrame, mode: theme.Mode) -> go.Figure:
         y=labels,
         x=totals,
         mode="text",
-        text=[f"  {total:,} ({part:.1%})".replace("%", " %") for total, part in zip(totals, share, strict=True)],
+        text=[f"{total:,}" for total in totals],
+        customdata=[f"{total:,} images, {100 * part:.1f} % of all" for total, part in zip(totals, share, strict=True)],
         textposition="middle right",
         textfont={"color": colors.text},
-        hoverinfo="skip",
+        hovertemplate="%{customdata}<extra></extra>",
         showlegend=False,
         cliponaxis=False,
     )
@@ -89,7 +93,7 @@ def probability_bars_figure(probabilities: Sequence[float] | np.ndarray, mode: t
 
 
 def opinions_figure(opinions: Mapping[str, np.ndarray], mode: theme.Mode) -> go.Figure:
-    """Return a map of probabilities, one row per model and one column per class.
+    """Return one bar per model, divided among the classes by their probabilities; large parts carry their class.
 
     Args:
         opinions: (8,) probabilities by model name, first to last from the top.
@@ -97,27 +101,29 @@ def opinions_figure(opinions: Mapping[str, np.ndarray], mode: theme.Mode) -> go.
     """
     names = list(opinions)
     values = np.stack([np.asarray(opinions[name], dtype=np.float64) for name in names])
-    columns = [f"{theme.CLASS_GLYPHS[index]} {code}" for index, code in enumerate(CLASS_CODES)]
-    figure = go.Figure(
-        go.Heatmap(
-            z=values,
-            x=columns,
+    figure = go.Figure()
+    for index, class_name in enumerate(CLASS_NAMES):
+        label = f"{theme.CLASS_GLYPHS[index]} {CLASS_CODES[index]}"
+        part = values[:, index]
+        figure.add_bar(
             y=names,
-            text=[[probability_text(value) if value >= 0.0005 else "" for value in row] for row in values],
-            texttemplate="%{text}",
-            customdata=np.tile(np.array(CLASS_NAMES, dtype=object), (len(names), 1)),
-            hovertemplate="%{y}: %{z:.1%} %{customdata}<extra></extra>",
-            colorscale=theme.SEQUENTIAL_SCALE,
-            zmin=0,
-            zmax=1,
-            showscale=False,
-            xgap=2,
-            ygap=3,
+            x=part,
+            name=f"{theme.CLASS_GLYPHS[index]} {class_name}",
+            orientation="h",
+            marker={"color": theme.class_color(index), "line": {"color": theme.palette(mode).ground, "width": 1}},
+            text=[f"{label} {probability_text(value)}" if value >= LABELLED_PART else "" for value in part],
+            textposition="inside",
+            insidetextanchor="start",
+            insidetextfont={"color": "#17121F"},
+            constraintext="none",
+            textangle=0,
+            customdata=[probability_text(value) for value in part],
+            hovertemplate=f"%{{y}}: %{{customdata}} {class_name}<extra></extra>",
         )
-    )
+    figure.update_layout(barmode="stack", bargap=0.25, showlegend=False)
     figure.update_yaxes(autorange="reversed", type="category", showgrid=False)
-    figure.update_xaxes(side="top", type="category", showgrid=False)
-    return theme.style_figure(figure, mode, height=44 + 34 * len(names))
+    figure.update_xaxes(range=[0, 1.03], tickvals=[0, 0.25, 0.5, 0.75, 1], tickformat=".0%")
+    return theme.style_figure(figure, mode, height=50 + 36 * len(names))
 
 
 def pixel_values_figure(pixels: np.ndarray, mode: theme.Mode, side: int = 6) -> go.Figure:

@@ -58,14 +58,14 @@ def test_the_page_shows_classes_counts_and_cells(small_dataset, small_artifacts)
         "and claims no other's defects"
     )
     assert "10.17632/snkd93bnjr.1" in text and "CC BY 4.0" in text
-    assert len(tiles(at)) == 32
+    assert len(tiles(at)) == 40
 
 
 def test_the_gallery_filters_by_split_and_class_and_begins_again(small_dataset, small_artifacts):
     at = open_dataset()
     at.session_state["dataset_page"] = 2
     at.run()
-    assert len(tiles(at)) == 48 - 32
+    assert len(tiles(at)) == 48 - 40
     at.selectbox(key="dataset_class").select("monocyte").run()
     labels = load_split("test").labels
     assert tiles(at) == [f"cell_dataset_test_{row}" for row, label in enumerate(labels) if label == 5]
@@ -197,7 +197,7 @@ def test_after_the_download_the_cells_are_there(monkeypatch, small_artifacts, sm
     assert find_job(components.DOWNLOAD_JOB).wait(10)
     at.run()
     assert not at.exception
-    assert len(tiles(at)) == 32
+    assert len(tiles(at)) == 40
 
 
 def test_an_original_gives_the_dataset_pixels_on_the_page(real_dataset, real_samples, small_artifacts):

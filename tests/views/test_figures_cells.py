@@ -18,7 +18,8 @@ def test_the_balance_stacks_one_part_per_split_and_names_totals(mode):
         "train",
         "test",
     ]
-    assert figure.data[-1].text[0].strip() == "10 (12.5 %)"
+    assert list(figure.data[-1].text) == ["10"] * 8
+    assert figure.data[-1].customdata[0] == "10 images, 12.5 % of all"
 
 
 @pytest.mark.parametrize("mode", ["light", "dark"])
@@ -31,12 +32,14 @@ def test_probability_bars_keep_class_order_and_mark_the_highest(mode):
     assert bar.text[1] == "70.0 %"
 
 
-def test_opinions_have_one_row_per_model_and_one_column_per_class():
-    scores = {"first": np.eye(8)[2], "second": np.full(8, 0.125)}
-    heatmap = figures.opinions_figure(scores, "light").data[0]
-    assert list(heatmap.y) == ["first", "second"]
-    np.testing.assert_allclose(heatmap.z, [np.eye(8)[2], np.full(8, 0.125)])
-    assert list(heatmap.text[0]) == ["", "", "> 99.9 %", "", "", "", "", ""]
+def test_opinions_divide_one_bar_per_model_among_the_classes():
+    scores = {"first": np.eye(8)[2], "second": np.array([0.5, 0.4, 0.1, 0, 0, 0, 0, 0])}
+    parts = figures.opinions_figure(scores, "light").data
+    assert all(list(part.y) == ["first", "second"] for part in parts)
+    np.testing.assert_allclose([part.x for part in parts], np.stack(list(scores.values())).T)
+    assert list(parts[2].text) == ["◆ ERB > 99.9 %", ""], "a part of 10 % has no room for words"
+    assert list(parts[0].text) == ["", "● BA 50.0 %"]
+    assert list(parts[2].customdata) == ["> 99.9 %", "10.0 %"]
 
 
 def test_pixel_values_are_the_red_of_the_middle_divided_by_255():
