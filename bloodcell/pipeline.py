@@ -17,6 +17,7 @@ from bloodcell.dataset import CLASS_NAMES, INPUT_SIZE, Split, load_split, prepar
 from bloodcell.errors import ArtifactError, ArtifactNotFoundError, EngineError, TrainingError
 from bloodcell.evaluation import Evaluation, fit_temperature, softmax
 from bloodcell.models import build_model, get_spec, logits_model
+from bloodcell.models.folding import fold_batch_norm
 from bloodcell.training import RECIPES, TrainingRecipe, TrainingResult, checkpoint_path, recipe_for, train
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def publish_training(
 ) -> Artifact:
     """Store a finished training: weights rounded as they are kept, and everything measured on the rounded ones."""
     model_name = name.partition(".")[0]
+    fold_batch_norm(result.model)  # first, so that the kernels that are rounded are those that LiteRT runs
     weights = serialize_weights(result.model)
     stored_model = build_model(model_name)
     fill_weights(stored_model, weights, "the weights just trained")

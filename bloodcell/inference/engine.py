@@ -108,9 +108,8 @@ class Engine:
 
     def _run_all(self, inputs: np.ndarray, wanted: tuple[int, ...]) -> list[np.ndarray]:
         if inputs.shape[1:] != self.input_shape or inputs.dtype != np.float32:
-            raise ValueError(
-                f"Expected (n, *{self.input_shape}) float32 inputs. Received: {inputs.shape} {inputs.dtype}"
-            )
+            expected = f"(n, {', '.join(map(str, self.input_shape))}) float32"
+            raise ValueError(f"Expected {expected} inputs. Received: {inputs.shape} {inputs.dtype}")
         starts = range(0, max(len(inputs), 1), self.largest_batch)
         with self._lock:
             try:

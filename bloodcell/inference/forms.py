@@ -12,7 +12,7 @@ from bloodcell.inference.child import KERAS_ENVIRONMENT, OnProgress, run_child
 
 Precision = Literal["float16", "float32", "int8"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
-CONVERSION = 2
+CONVERSION = 3
 """Counts changes of the conversion; forms in the cache made by another are not used."""
 
 _WEIGHTS_FILE = "weights.safetensors"
