@@ -9,17 +9,12 @@ import streamlit as st
 from bloodcell.artifact import Artifact
 from bloodcell.dataset import CLASS_CODES, CLASS_NAMES, SPLITS
 from bloodcell.errors import BloodCellError
-from bloodcell.inference import ensure_litert, find_litert
-from bloodcell.inference.classifier import compute_probabilities, set_threshold
+from bloodcell.inference.classifier import compute_probabilities
 from bloodcell.inference.images import MAXIMUM_BYTES
-from bloodcell.inference.prediction_sets import predict_set
 from bloodcell.views import cache
-from bloodcell.views import figures_cells as figures
 from bloodcell.views import figures_images as pictures
 from bloodcell.views import tables_classify as tables
-from bloodcell.views.background import Job, find_job, forget_job, start_job
 from bloodcell.views.components import (
-    chart_with_table,
     download_csv,
     how_computed,
     missing_artifact,
@@ -27,9 +22,10 @@ from bloodcell.views.components import (
     research_use_notice,
     selected_models,
     show_damaged,
-    theme_mode,
 )
-from bloodcell.views.theme import CLASS_GLYPHS, class_color, palette
+from bloodcell.views.components_answer import show_answer
+from bloodcell.views.components_engines import pending_models, prepare_models, ready_models
+from bloodcell.views.theme import class_color
 from bloodcell.views.uploads import (
     IMAGE_TYPES,
     MAXIMUM_FILES,
@@ -42,7 +38,6 @@ from bloodcell.views.uploads import (
 
 FILES_PER_STEP = 8
 STYLE = """<style>
-.st-key-classify_verdict h2 {font-size: 2.1rem; padding-bottom: 0}
 .st-key-classify_zone [data-testid="stFileUploaderDropzoneInstructions"] {display: none}
 </style>"""
 EMPTY_STYLE = """<style>
@@ -138,68 +133,18 @@ def score_all(cells: Sequence[CellImage], ready: dict[str, Artifact]) -> PageSco
     for name, artifact in ready.items():
         new = [key for key in readable if (key, artifact.fingerprint) not in known]
         engine = cache.load_engine(name) if new else None
-        if engine is not None:
-            y_score = compute_probabilities(artifact, engine, np.stack([readable[key] for key in new]))
-            known.update({(key, artifact.fingerprint): values for key, values in zip(new, y_score, strict=True)})
-    return {key: {name: known[key, artifact.fingerprint] for name, artifact in ready.items()} for key in readable}
-
-
-def ready_models(names: Sequence[str]) -> tuple[dict[str, Artifact], list[str]]:
-    """Return the models that can answer now, the leading one first, and the names of those still to be built.
-
-    The default classifier leads where it is selected and ready, else the best on val of those that are.
-    """
-    artifacts = {name: artifact for name in names if (artifact := cache.load_artifact(name)) is not None}
-    ready: dict[str, Artifact] = {}
-    for name, artifact in artifacts.items():
+        if engine is None:
+            continue
         try:
-            if find_litert(artifact) is not None and cache.load_engine(name) is not None:
-                ready[name] = artifact
+            y_score = compute_probabilities(artifact, engine, np.stack([readable[key] for key in new]))
         except BloodCellError as error:
             st.error(f"**{name}** cannot answer: {error}", icon=":material/error:")
-    table = cache.leaderboard()
-    val_accuracy = dict(zip(table["name"], table["val_accuracy"], strict=True))
-    order = sorted(ready, key=lambda name: (name != cache.default_model(), -val_accuracy[name]))
-    return {name: ready[name] for name in order}, [name for name in artifacts if find_litert(artifacts[name]) is None]
-
-
-def pending_models(names: Sequence[str]) -> list[str]:
-    """Return those of the models without a LiteRT form whose build has not failed."""
-    return [name for name in names if (job := find_job(f"LiteRT {name}")) is None or job.state != "failed"]
-
-
-def build_forms(names: Sequence[str]) -> None:
-    """Build the LiteRT forms that are not there yet, one after the other in the background, and show how far it is."""
-    jobs = {name: find_job(f"LiteRT {name}") for name in names}
-    waiting = [name for name in pending_models(names) if (job := jobs[name]) is None or job.state == "done"]
-    for name, job in jobs.items():
-        if job is not None and job.state == "failed":
-            show_failed_build(name, job)
-    running = next((name for name, job in jobs.items() if job is not None and job.state == "running"), None)
-    if running is None and waiting:
-        running = waiting[0]
-        artifact = cache.load_shelf().artifacts[running]
-        start_job(f"LiteRT {running}", lambda report: ensure_litert(artifact, report))
-    if running is not None:
-        others = [name for name in waiting if name != running]
-        st.fragment(show_build, run_every=1.0)(running, others)
-
-
-def show_build(name: str, others: Sequence[str]) -> None:
-    """How far one build is; when it ends, the page is drawn again with the model's answers."""
-    job = find_job(f"LiteRT {name}")
-    if job is None or job.state != "running":
-        st.rerun()
-    then = f" Then {', '.join(others)}." if others else ""
-    st.progress(job.fraction, text=f"**{name}** is prepared for its first answer on this machine: {job.message}{then}")
-
-
-def show_failed_build(name: str, job: Job) -> None:
-    """Why a model cannot answer, with a way to try again."""
-    if not isinstance(job.error, BloodCellError):
-        raise job.error or RuntimeError(f"The build of {name} ended without a reason.")
-    st.error(f"**{name}** cannot answer: {job.error}", icon=":material/error:")
-    st.button(f"Try {name} again", key=f"classify_retry_{name}", on_click=forget_job, args=(f"LiteRT {name}",))
+            continue
+        known.update({(key, artifact.fingerprint): values for key, values in zip(new, y_score, strict=True)})
+    return {
+        key: {name: known[place] for name, artifact in ready.items() if (place := (key, artifact.fingerprint)) in known}
+        for key in readable
+    }
 
 
 def show_batch_table(cells: Sequence[CellImage], scores: PageScores, key: str | None) -> Any:
@@ -264,94 +209,6 @@ def show_failures(failed: Sequence[CellImage]) -> None:
         return
     with st.expander(f"{len(failed)} could not be read", icon=":material/broken_image:", expanded=len(failed) < 4):
         st.markdown("\n".join(f"- {pictures.escape_markdown(f'{cell.name}: {cell.error}')}" for cell in failed))
-
-
-def show_pictures(cell: CellImage) -> None:
-    """The image with its frame, and what the networks see of it."""
-    assert cell.framed is not None and cell.preview is not None and cell.preview_box is not None
-    seen = pictures.enlarge_to(cell.framed.pixels, 320)
-    if cell.framed.kind == "dataset":
-        st.image(seen, width="stretch", alt=f"{cell.name}: 64 × 64 pixels, each shown as a square")
-        st.caption(f"{cell.name}: 64 × 64 pixels, as the networks see them.")
-        return
-    width, height = cell.size
-    box = cell.framed.box
-    whole = pictures.draw_frame(cell.preview, cell.preview_box, palette(theme_mode()).accent)
-    with st.grid(2, min_column_width=130, gap="small"):
-        with st.container():
-            st.image(whole, width="stretch", alt=f"{cell.name} with the frame that is kept; the rest is dimmed")
-            st.caption(
-                f"{pictures.escape_markdown(cell.name)}: {width} × {height} pixels, of which the frame, "
-                f"{box.width} × {box.height}, is kept."
-            )
-        with st.container():
-            st.image(seen, width="stretch", alt=f"{cell.name} as the networks see it, 64 × 64 pixels")
-            st.caption("What the networks see: 64 × 64 pixels.")
-
-
-def show_verdict(cell: CellImage, scores: dict[str, np.ndarray], pending: Sequence[str]) -> None:
-    """The leading model's answer in a large line, what the others say, its probabilities of all eight classes."""
-    name, values = next(iter(scores.items()))
-    label = int(np.argmax(values))
-    glyph = f':color[{CLASS_GLYPHS[label]}]{{foreground="{class_color(label)}"}}'
-    with st.container(key="classify_verdict"):
-        probability = figures.probability_text(float(values[label]))
-        st.header(f"{glyph} {CLASS_NAMES[label].capitalize()}, {probability}", anchor=False)
-    role = "the default classifier" if name == cache.default_model() else "the best on val of those that are on"
-    truth = ""
-    if cell.label is not None:
-        mark = "✓ right" if cell.label == label else "✗ wrong"
-        truth = f"Its label is {tables.name_class(cell.label)}: **{mark}**."
-    agreement = f" {tables.describe_agreement(scores)}" if len(scores) > 1 else ""
-    later = f" Still being prepared: {', '.join(pending)}." if pending else ""
-    st.markdown(f"So says **{name}**, {role}.{agreement}{later}")
-    if truth:
-        st.markdown(truth)
-    artifact = cache.load_shelf().artifacts[name]
-    possible = predict_set(values, set_threshold(artifact), CLASS_NAMES)
-    if len(possible) > 1:
-        st.markdown(f"Not ruled out at 99 % coverage: {', '.join(possible)}.")
-    research_use_notice()
-    chart_with_table(
-        figures.probability_bars_figure(values, theme_mode()),
-        tables.probabilities_table(values),
-        key="classify_bars",
-        alt=f"Probabilities of all eight classes by {name}, highest for {CLASS_NAMES[label]}",
-        column_config={"probability": st.column_config.NumberColumn(format="percent")},
-    )
-
-
-def show_detail(cell: CellImage, scores: dict[str, np.ndarray], pending: Sequence[str]) -> None:
-    """One image: on the left what was given and what is seen, on the right the verdict; below, every model."""
-    if cell.framed is None:
-        sentence = pictures.escape_markdown(cell.error or "")
-        st.error(sentence, icon=":material/broken_image:", title="This file could not be read")
-        return
-    left, right = st.columns([2, 3], gap="medium")
-    with left:
-        show_pictures(cell)
-        for note in cell.notes:
-            st.caption(f":material/info: {note}")
-    with right:
-        if cell.framed.warning:
-            st.warning(cell.framed.warning, icon=":material/crop:")
-        if scores:
-            show_verdict(cell, scores, pending)
-        elif pending:
-            st.skeleton(height=280)
-        elif not selected_models():
-            st.info("No model is on. Switch on at least one in the sidebar to get an answer.")
-    if len(scores) > 1:
-        st.subheader("Every selected model", anchor=False)
-        chart_with_table(
-            figures.opinions_figure(scores, theme_mode()),
-            tables.opinions_table(scores),
-            key="classify_opinions",
-            alt=tables.describe_agreement(scores),
-            column_config={
-                name: st.column_config.NumberColumn(format="percent") for name in ("probability", *CLASS_NAMES)
-            },
-        )
 
 
 def show_examples() -> None:
@@ -424,9 +281,9 @@ if example is not None:
     st.button(label, icon=":material/arrow_back:", on_click=close_example, key="classify_back")
 else:
     chosen = show_files(cells, scores)
-show_detail(chosen, scores.get(chosen.key, {}), pending_models(missing))
+show_answer(chosen, scores.get(chosen.key, {}), pending_models(missing), key="classify")
 if missing:
-    build_forms(missing)
+    prepare_models(missing)
 st.divider()
 show_examples()
 how_computed(HOW)

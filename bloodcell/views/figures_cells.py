@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 
 from bloodcell.dataset import CLASS_CODES, CLASS_NAMES
 from bloodcell.views import theme
+from bloodcell.views.quantities import probability_text
 
 LABELLED_PART = 0.3
 """Smallest probability whose part of a bar has room for its class and its number, on a narrow screen too."""
@@ -154,12 +155,3 @@ def pixel_values_figure(pixels: np.ndarray, mode: theme.Mode, side: int = 6) -> 
     figure.update_xaxes(visible=False, constrain="domain")
     figure.update_yaxes(visible=False, autorange="reversed", scaleanchor="x", constrain="domain")
     return theme.style_figure(figure, mode, height=190).update_layout(margin={"l": 0, "r": 0, "t": 0, "b": 0})
-
-
-def probability_text(value: float) -> str:
-    """Return a probability as per cent with one decimal; what rounds to 0 or 100 without being it says so."""
-    if value >= 0.9995:
-        return "> 99.9 %"
-    if 0 < value < 0.0005:
-        return "< 0.1 %"
-    return f"{100 * value:.1f} %"

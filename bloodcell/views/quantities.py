@@ -11,6 +11,15 @@ def percent(value: float | None, digits: int = 1) -> str:
     return MISSING if math.isnan(number) else f"{100 * number:.{digits}f} %"
 
 
+def probability_text(value: float) -> str:
+    """Return a probability as per cent with one decimal; what rounds to 0 or 100 without being it says so."""
+    if value >= 0.9995:
+        return "> 99.9 %"
+    if 0 < value < 0.0005:
+        return "< 0.1 %"
+    return f"{100 * value:.1f} %"
+
+
 def points(value: float | None, digits: int = 1) -> str:
     """Write a difference of two fractions in percentage points with its sign, such as `+1.4 points`."""
     number = _number(value)

@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from bloodcell import inference
 from bloodcell.artifact import load_artifact
 from bloodcell.dataset import CLASS_NAMES, load_split
 from bloodcell.errors import EngineError
 from bloodcell.evaluation import softmax
-from bloodcell.views import cache
+from bloodcell.views import cache, components_engines
 from bloodcell.views.background import find_job, forget_job
 from tests.pictures import bad_files, draw_cell, encode, odd_files
 from tests.shelf import write_artifact
@@ -256,7 +255,7 @@ def test_small_networks_answer_while_a_large_one_is_prepared(mixed_artifacts, mo
         assert go_on.wait(60)
         raise EngineError("The form differs from Keras.")
 
-    monkeypatch.setattr(inference, "ensure_litert", build)
+    monkeypatch.setattr(components_engines, "ensure_litert", build)
     at = upload(open_classify(models=["cnn_3", "vgg16"]), {"cell.png": encode(draw_cell())})
     assert reported.wait(10)
     at.run()
@@ -269,7 +268,7 @@ def test_small_networks_answer_while_a_large_one_is_prepared(mixed_artifacts, mo
     assert not at.exception
     assert "So says **cnn_3**" in words(at)
     assert any("vgg16" in error.value and "differs from Keras" in error.value for error in at.error)
-    assert at.button(key="classify_retry_vgg16")
+    assert at.button(key="retry_vgg16")
 
 
 def test_the_samples_are_answered_as_the_stored_logits_say(real_dataset, real_samples):

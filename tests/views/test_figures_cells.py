@@ -5,6 +5,7 @@ import pytest
 
 from bloodcell.dataset import CLASS_NAMES
 from bloodcell.views import figures_cells as figures
+from bloodcell.views.quantities import probability_text
 from bloodcell.views.tables_dataset import count_classes
 
 
@@ -55,4 +56,4 @@ def test_pixel_values_are_the_red_of_the_middle_divided_by_255():
     [(1.0, "> 99.9 %"), (0.9996, "> 99.9 %"), (0.999, "99.9 %"), (0.5, "50.0 %"), (0.0004, "< 0.1 %"), (0.0, "0.0 %")],
 )
 def test_what_only_rounds_to_certain_or_impossible_says_so(value, text):
-    assert figures.probability_text(value) == text
+    assert probability_text(value) == text
