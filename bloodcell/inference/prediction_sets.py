@@ -20,11 +20,15 @@ def fit_set_threshold(y_true: np.ndarray, y_score: np.ndarray, coverage: float =
         y_true: (n,) class indices of val.
         y_score: (n, classes) probabilities of val.
     """
+    return threshold_of_scores(y_score[np.arange(len(y_true)), y_true], coverage)
+
+
+def threshold_of_scores(true_scores: np.ndarray, coverage: float) -> float:
+    """Return the threshold of `fit_set_threshold` from the probabilities of the right classes alone, (n,)."""
     if not 0 < coverage < 1:
         raise ValueError(f"Expected a coverage between 0 and 1. Received: {coverage}")
-    true_scores = np.sort(y_score[np.arange(len(y_true)), y_true])[::-1]
-    rank = math.ceil((len(y_true) + 1) * coverage)
-    return float(true_scores[rank - 1]) if rank <= len(y_true) else 0.0
+    rank = math.ceil((len(true_scores) + 1) * coverage)
+    return float(np.sort(true_scores)[::-1][rank - 1]) if rank <= len(true_scores) else 0.0
 
 
 def predict_set(y_score: np.ndarray, threshold: float, class_names: Sequence[str]) -> tuple[str, ...]:
