@@ -175,10 +175,10 @@ def show_published_only() -> None:
 
 
 leaderboard = cache.leaderboard()
+scope = f" {len(leaderboard)} trained networks, eight types of cell, the same test images for all."
 open_page(
     "Overview",
-    "Which network reads blood cells best, and at what cost? "
-    f"{len(leaderboard) or 'No'} trained networks, eight types of cell, the same test images for all.",
+    f"Which network reads blood cells best, and at what cost?{'' if leaderboard.empty else scope}",
 )
 if leaderboard.empty:
     show_damaged()
