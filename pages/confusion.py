@@ -119,17 +119,17 @@ def choose_second(first: str) -> str:
         args=(SECOND,),
         help="Another trained model, or a matrix that the study printed (test only).",
     )
-    keep_choice(SECOND)
+    keep_choice(SECOND, ALONE)
     return beside
 
 
 def choose_listed_cell(first: Source) -> None:
     """Let the reader choose the cell by name; where nothing was chosen, the pair most often confused is."""
     top = tables.list_confused_pairs(first.matrix, CLASS_NAMES, 1)
-    default = CELLS.index((top[0].true, top[0].predicted)) if top else 0
-    restore_choice(CELL, CELL_LABELS, CELL_LABELS[default])
+    default = CELL_LABELS[CELLS.index((top[0].true, top[0].predicted)) if top else 0]
+    restore_choice(CELL, CELL_LABELS, default)
     st.selectbox("Chosen cell", CELL_LABELS, key=CELL, persist_state="session", on_change=take_listed_cell)
-    keep_choice(CELL)
+    keep_choice(CELL, default)
 
 
 def choose_view() -> tuple[str, bool, str]:

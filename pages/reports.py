@@ -2,6 +2,7 @@
 
 import math
 from functools import partial
+from pathlib import Path
 
 import streamlit as st
 
@@ -29,6 +30,7 @@ from bloodcell.views.quantities import MISSING, percent, points
 from bloodcell.views.theme import palette
 
 SPLITS = {"test": "test", "val": "val"}
+CONFUSION_PAGE = Path(__file__).with_name("confusion.py")
 MOSTLY_ANSWERED = 0.95
 DEFINITIONS = f"""
 - **Precision** of a class: of the images called so, the share that is. **Recall**: of the images that are, the share
@@ -82,11 +84,16 @@ def show_report(name: str, evaluation: Evaluation, split: str) -> None:
     data_source_line([name])
 
 
-def show_weak_spots(evaluation: Evaluation, split: str) -> None:
+def show_weak_spots(name: str, evaluation: Evaluation, split: str) -> None:
     """What this model is worst at, computed from its answers."""
     st.header("Known weak spots", anchor=False)
     st.markdown("\n".join(f"- {sentence}" for sentence in tables.find_weak_spots(evaluation)))
-    st.page_link("pages/confusion.py", label=f"See these images of {split} on Confusion", icon=":material/grid_on:")
+    st.page_link(
+        CONFUSION_PAGE,
+        label=f"See these images of {split} on Confusion",
+        icon=":material/grid_on:",
+        query_params={"confusion_model": name, "confusion_split": split},
+    )
 
 
 def show_history(name: str, best_epoch: int) -> None:
@@ -210,7 +217,7 @@ if chosen is None or loaded is None or numbers is None:
 report_side, summary_side = st.columns([11, 9], gap="medium")
 with report_side:
     show_report(chosen, numbers, chosen_split)
-    show_weak_spots(numbers, chosen_split)
+    show_weak_spots(chosen, numbers, chosen_split)
 with summary_side:
     show_summary(numbers, tables.find_published_summary(chosen) if chosen_split == "test" else {})
     show_history(chosen, loaded.manifest.best_epoch)

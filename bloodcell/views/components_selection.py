@@ -49,9 +49,11 @@ def model_picker(key: str, label: str = "Model") -> str | None:
     Returns:
         The name, or None where nothing is trained.
     """
-    names = family_order(cache.leaderboard())
+    table = cache.leaderboard()
+    names = family_order(table)
     if not names:
         return None
+    described = {name: f"{name} · {_numbers(table, name)}" for name in names}
     from_url = known_names(_read_address(key) or (), names)
     if from_url:
         st.session_state[key] = from_url[0]
@@ -71,7 +73,7 @@ def model_picker(key: str, label: str = "Model") -> str | None:
             label,
             names,
             key=key,
-            format_func=_describe_model,
+            format_func=described.__getitem__,
             persist_state="session",
             on_change=_touch,
             args=(key,),
@@ -105,9 +107,14 @@ def restore_choice(key: str, options: Sequence[str], default: str) -> None:
         st.session_state[key] = default
 
 
-def keep_choice(key: str) -> None:
-    """After a widget is drawn under `key`: write its value into the URL."""
-    _write_address(key, [st.session_state[key]])
+def keep_choice(key: str, default: str) -> None:
+    """After a widget is drawn under `key`: write its value into the URL.
+
+    A default that the URL does not contradict is left out: each write is one more step for the browser's "back".
+    """
+    value = st.session_state[key]
+    if value != default or key in st.query_params:
+        _write_address(key, [value])
 
 
 def remembered_segments(label: str, options: Mapping[str, str], key: str, help: str | None = None) -> str:
@@ -119,7 +126,8 @@ def remembered_segments(label: str, options: Mapping[str, str], key: str, help: 
         key: Key of the widget and name of the parameter, beginning with the page's name.
         help: What a pointer on the question mark reads.
     """
-    restore_choice(key, list(options), next(iter(options)))
+    default = next(iter(options))
+    restore_choice(key, list(options), default)
     chosen = st.segmented_control(
         label,
         list(options),
@@ -131,7 +139,7 @@ def remembered_segments(label: str, options: Mapping[str, str], key: str, help: 
         args=(key,),
         help=help,
     )
-    keep_choice(key)
+    keep_choice(key, default)
     return cast(str, chosen)
 
 
@@ -140,10 +148,6 @@ def choose(key: str, value: str | None = None) -> None:
     if value is not None:
         st.session_state[key] = value
     _touch(key)
-
-
-def _describe_model(name: str) -> str:
-    return f"{name} · {_numbers(cache.leaderboard(), name)}"
 
 
 def _numbers(table: pd.DataFrame, name: str) -> str:

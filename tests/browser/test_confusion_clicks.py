@@ -91,3 +91,17 @@ def test_what_was_chosen_stays_through_a_visit_to_another_page(dashboard, open_t
     query = parse_qs(urlsplit(page.url).query)
     assert chosen(page) == "platelet called erythroblast"
     assert query["confusion_model"] == ["cnn_3"] and query["confusion_values"] == ["count"]
+
+
+def test_the_weak_spots_of_a_report_lead_to_the_matrix_of_that_model_and_back(dashboard, open_tab):
+    page = open_tab(f"{dashboard}/reports?reports_model=cnn_3&reports_split=val")
+    page.get_by_role("link", name="See these images of val on Confusion").click()
+    page.locator("h1", has_text="Confusion").wait_for()
+    settle(page)
+    query = parse_qs(urlsplit(page.url).query)
+    assert query["confusion_model"] == ["cnn_3"] and query["confusion_split"] == ["val"]
+    page.locator('[data-testid="stSidebarNavLink"]', has_text="Reports").click()
+    page.locator("h1", has_text="Reports").wait_for()
+    settle(page)
+    query = parse_qs(urlsplit(page.url).query)
+    assert query["reports_model"] == ["cnn_3"] and query["reports_split"] == ["val"]
