@@ -1,6 +1,7 @@
 """What is this cell?"""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,7 @@ from bloodcell.views.uploads import (
     read_cell,
 )
 
+DATASET_PAGE = Path(__file__).with_name("dataset.py")
 FILES_PER_STEP = 8
 STYLE = """<style>
 .st-key-classify_zone [data-testid="stFileUploaderDropzoneInstructions"] {display: none}
@@ -214,7 +216,8 @@ def show_failures(failed: Sequence[CellImage]) -> None:
 def show_examples() -> None:
     """Eight cells of the test split, one per class, to click."""
     if not cache.dataset_status()["available"]:
-        st.caption("Example cells to click appear here when the dataset is on this machine (page Dataset).")
+        invitation = "Example cells to click appear here once the dataset is on this machine: bring it"
+        st.page_link(DATASET_PAGE, label=invitation, icon=":material/database_off:")
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown("**Or try a cell of the test split**, one of each type:", width="stretch")
@@ -263,8 +266,9 @@ if not st.session_state.pop("classify_changed", False) and not files:
     st.session_state.pop("classify_seen", None)  # a new drop zone after a visit elsewhere: nothing was removed
 
 example = cell_of_address()
-if not files and not st.session_state.get("classify_cells") and example is None:
-    st.html(EMPTY_STYLE)
+is_empty = not files and not st.session_state.get("classify_cells") and example is None
+st.html(EMPTY_STYLE if is_empty else "<style></style>")  # replaced before any file is read, so that nothing jumps later
+if is_empty:
     show_examples()
     how_computed(HOW)
     research_use_notice()

@@ -51,21 +51,25 @@ RECONSTRUCTION_DEFECTS = """
 """
 
 
-def known_counts() -> tuple[pd.DataFrame, dict[str, int], str]:
-    """Return images per class and known split, images per split, and where the numbers come from."""
+def known_counts() -> tuple[pd.DataFrame, dict[str, int], str, str]:
+    """Return images per class and known split, images per split, which file they come from, and its kind."""
     try:
         counts = cache.load_class_counts()
-        return counts, {split: int(counts[split].sum()) for split in SPLITS}, "the dataset's file on this machine"
+        status = cache.dataset_status()
+        num_images = {split: int(counts[split].sum()) for split in SPLITS}
+        return counts, num_images, f"the dataset's file on this machine: {status['label']}", status["kind"]
     except DatasetError:
         pass
     for name, artifact in cache.load_shelf().artifacts.items():
         labels = {split: stored.y_true for split in ("val", "test") if (stored := cache.load_predictions(name, split))}
-        return tables.count_classes(labels), artifact.manifest.dataset["num_images"], f"the stored answers of {name}"
+        source = artifact.manifest.dataset
+        origin = f"the stored answers of {name}, measured on {source['label']}"
+        return tables.count_classes(labels), source["num_images"], origin, source["kind"]
     reports = load_reports()
     test = reports[reports["name"] == reports["name"].iloc[0]].set_index("class_index")
     support = test.loc[list(range(len(CLASS_NAMES))), "support"].to_numpy(np.int64)
     counts = pd.DataFrame({"test": support}, index=pd.Index(CLASS_NAMES, name="class"))
-    return counts, {"test": int(support.sum())}, "the study's published reports"
+    return counts, {"test": int(support.sum())}, "the study's published reports, on the official BloodMNIST", "official"
 
 
 def show_class_cards(counts: pd.DataFrame, has_images: bool) -> None:
@@ -179,7 +183,7 @@ def show_cell(split: str, row: int) -> None:
         st.image(tile, width="stretch", alt=f"{CLASS_NAMES[label]}, {split} row {row}, every pixel shown as a square")
         with st.container(horizontal=True):
             for text, icon, step in (("Previous", "chevron_left", -1), ("Next", "chevron_right", 1)):
-                target = (row + step) % images.num_images
+                target = neighbour(images.labels, row, step)
                 icon = f":material/{icon}:"
                 st.button(text, icon=icon, key=f"dataset_step_{step}", on_click=open_cell, args=(split, target))
     with facts:
@@ -206,6 +210,14 @@ def show_cell(split: str, row: int) -> None:
             )
 
 
+def neighbour(labels: np.ndarray, row: int, step: int) -> int:
+    """Return the next or previous row, among those of the chosen class where one is chosen; the ends meet."""
+    chosen = st.session_state.get("dataset_class", ALL)
+    rows = np.arange(len(labels)) if chosen == ALL else np.flatnonzero(labels == CLASS_NAMES.index(chosen))
+    places = np.flatnonzero(rows == row)
+    return int(rows[(places[0] + step) % len(rows)]) if len(places) else (row + step) % len(labels)
+
+
 def show_stored_answers(split: str, row: int, label: int) -> None:
     """What every selected model answered about this image when it was evaluated."""
     names = selected_models()
@@ -224,7 +236,11 @@ def show_stored_answers(split: str, row: int, label: int) -> None:
     st.dataframe(
         table.assign(probability=100 * table["probability"]),
         hide_index=True,
-        column_config={"probability": st.column_config.NumberColumn(format="%.1f %%", width=90)},
+        column_config={
+            "verdict": st.column_config.TextColumn(width=75),
+            "answer": st.column_config.TextColumn(width=165),
+            "probability": st.column_config.NumberColumn(format="%.1f %%", width=80),
+        },
         alt="What each selected model answered about this image",
     )
 
@@ -298,14 +314,10 @@ open_page(
     "Dataset", "What are these cells? Eight types of normal blood cells, one to an image, as the networks see them."
 )
 st.html(pictures.GALLERY_STYLE + STYLE)
-counts, num_images, origin = known_counts()
+counts, num_images, origin, kind = known_counts()
 in_all = " · ".join(f"{num_images[split]:,} {split}" for split in SPLITS if split in num_images)
+st.markdown(f"**{sum(num_images.values()):,} images**: {in_all}.  \n:small[:gray[Counted in {origin}.]]")
 status = cache.dataset_status()
-st.markdown(
-    f"**{sum(num_images.values()):,} images**: {in_all}.  \n:small[:gray[Counted in {origin}"
-    + (f": {status['label']}." if status["available"] else ".")
-    + "]]"
-)
 if not status["available"]:
     missing_dataset(DatasetError(status["error"]), key="dataset")
 show_class_cards(counts, has_images=status["available"])
@@ -329,5 +341,5 @@ st.header("From image to network", anchor="preprocessing")
 show_preprocessing()
 
 st.header("Where it comes from, and what is wrong with it", anchor="defects")
-st.markdown((RECONSTRUCTION_DEFECTS if status["kind"] == "reconstruction" else "") + DEFECTS)
+st.markdown((RECONSTRUCTION_DEFECTS if kind == "reconstruction" else "") + DEFECTS)
 st.caption(ATTRIBUTION)

@@ -46,7 +46,7 @@ def class_balance_figure(counts: pd.DataFrame, mode: theme.Mode) -> go.Figure:
         y=labels,
         x=totals,
         mode="text",
-        text=[f"{total:,}" for total in totals],
+        text=[f" {total:,}" for total in totals],
         customdata=[f"{total:,} images, {100 * part:.1f} % of all" for total, part in zip(totals, share, strict=True)],
         textposition="middle right",
         textfont={"color": colors.text},

@@ -101,7 +101,7 @@ def answers_table(cells: Sequence[CellImage], scores: Mapping[str, Scores]) -> p
             }
             rows.append({**answer, **by_class(values), "model": name, "remark": describe_remarks(cell)})
     columns = ["file", "status", "label", "probability", *CLASS_NAMES, "model", "remark"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=columns).round(6)
 
 
 def by_class(values: np.ndarray) -> dict[str, float]:

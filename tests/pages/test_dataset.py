@@ -94,6 +94,17 @@ def test_a_click_enlarges_a_cell_and_shows_where_it_is_from_and_what_each_model_
     assert at.query_params["cell"] == "test-10"
 
 
+def test_next_stays_within_the_chosen_class(small_dataset, small_artifacts):
+    at = open_dataset()
+    at.selectbox(key="dataset_class").select("monocyte").run()
+    at.button(key="cell_dataset_test_5").click().run()
+    at.button(key="dataset_step_1").click().run()
+    assert at.query_params["cell"] == "test-13"
+    at.button(key="dataset_step_-1").click().run()
+    at.button(key="dataset_step_-1").click().run()
+    assert at.query_params["cell"] == "test-45", "before the first comes the last"
+
+
 def test_a_cell_in_the_address_opens_and_one_that_does_not_exist_is_passed_over(small_dataset, small_artifacts):
     at = open_dataset(cell="val-3")
     assert any("Pixel hash" in table.value.index for table in at.table)
@@ -133,7 +144,7 @@ def test_without_a_dataset_the_numbers_come_from_the_answers_and_the_download_is
     at = open_dataset()
     assert not at.exception
     text = words(at)
-    assert "Counted in the stored answers of cnn_3" in text
+    assert "Counted in the stored answers of cnn_3, measured on an unknown dataset file" in text
     assert "5 val · 6 test" in text
     assert "The dataset is not" in text
     assert "CC BY 4.0" in text and "2b94928a2ae4916078ca51e05b6b800b" in text and "zenodo.org" in text

@@ -19,7 +19,7 @@ def test_the_balance_stacks_one_part_per_split_and_names_totals(mode):
         "train",
         "test",
     ]
-    assert list(figure.data[-1].text) == ["10"] * 8
+    assert list(figure.data[-1].text) == [" 10"] * 8
     assert figure.data[-1].customdata[0] == "10 images, 12.5 % of all"
 
 
