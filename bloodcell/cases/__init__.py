@@ -3,7 +3,7 @@
 from bloodcell.cases.base import Case, CaseSummary
 from bloodcell.cases.pictures import NewCell, NewImage, decode_pixels, encode_pixels, hash_pixels
 from bloodcell.cases.records import DECISIONS, DISCARDED, LABELS, OTHER, Cell, ModelAnswer, Record
-from bloodcell.cases.review import Choice
+from bloodcell.cases.review import Choice, describe_record
 from bloodcell.cases.store import CaseStore, open_store
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "NewImage",
     "Record",
     "decode_pixels",
+    "describe_record",
     "encode_pixels",
     "hash_pixels",
     "open_store",

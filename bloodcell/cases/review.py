@@ -122,7 +122,7 @@ class CaseReview(CaseBase):
                 later = by_id[str(last[0].cell_id)].decision
                 assert later is not None
                 raise CaseChangedError(
-                    f"Your last decision no longer stands: {_describe_record(case, later)} "
+                    f"Your last decision no longer stands: {describe_record(case, later)} "
                     "It was not undone; decide again if you disagree."
                 )
             rows = [
@@ -160,7 +160,7 @@ class CaseReview(CaseBase):
             if case.num_records != seen:
                 raise CaseChangedError(
                     "The case was not signed, because it changed meanwhile: "
-                    f"{_describe_record(case, case.records[-1])} Look at it again, then sign."
+                    f"{describe_record(case, case.records[-1])} Look at it again, then sign."
                 )
             _refuse_unfinished(case)
             rows = [{"action": "signed", "reviewer": reviewer}]
@@ -223,7 +223,7 @@ def _refuse_unseen(case: Case, cells: Sequence[Cell], seen: int, batch: str) -> 
         by_others = record.batch.partition(":")[0] != client
         if record.cell_id in wanted and by_others and record.action in {*DECISIONS, "undone", "answered"}:
             raise CaseChangedError(
-                f"Not saved, because this was not on your screen yet: {_describe_record(case, record)} "
+                f"Not saved, because this was not on your screen yet: {describe_record(case, record)} "
                 "Look again, then decide."
             )
 
@@ -253,8 +253,8 @@ def _list_positions(cells: Sequence[Cell]) -> str:
     return ", ".join(numbers) + (" and more" if len(cells) > 5 else "")
 
 
-def _describe_record(case: Case, record: Record) -> str:
-    """Return a record as a sentence: who did what, to which cell, when."""
+def describe_record(case: Case, record: Record) -> str:
+    """Return what a reviewer did to a case or a cell as a sentence: who, what, which cell, when."""
     positions = {cell.id: cell.position for cell in case.cells}
     where = f" cell no. {positions[record.cell_id]}" if record.cell_id in positions else " the case"
     what = {

@@ -1,0 +1,309 @@
+"""Widgets around a case: starting one, adding images, signing, reports, deleting, and what became of all that."""
+
+import re
+from collections.abc import Callable
+
+import streamlit as st
+
+from bloodcell.cases import Case, CaseStore, CaseSummary, open_store
+from bloodcell.cases.reports import (
+    labelled_cells,
+    write_cells_csv,
+    write_differential_csv,
+    write_json,
+    write_labelled_set,
+)
+from bloodcell.cases.store import LONGEST_IDENTIFIER
+from bloodcell.errors import BloodCellError
+from bloodcell.inference import find_litert
+from bloodcell.views import cache
+from bloodcell.views.components_review import REVIEWER_KEY, current_reviewer, seen_record
+from bloodcell.views.figures_images import escape_markdown
+from bloodcell.views.intake import Intake, keep_files
+from bloodcell.views.uploads import IMAGE_TYPES, MAXIMUM_FILES, MAXIMUM_UPLOAD_MB
+
+CASES_PAGE = "pages/cases.py"
+_MESSAGE = "cases_message"
+
+
+def open_case(*case_ids: str) -> None:
+    """Put a case into the address, or two to compare them."""
+    st.query_params["case"] = list(case_ids)
+
+
+def close_case() -> None:
+    """Take the case out of the address."""
+    st.query_params.pop("case", None)
+
+
+def tell(action: Callable[[], object], success: str = "") -> bool:
+    """Do something and keep for the next run what became of it; return whether it was done.
+
+    Args:
+        action: What to do; a text that it returns is shown.
+        success: What to show otherwise.
+    """
+    try:
+        result = action()
+    except BloodCellError as error:
+        st.session_state[_MESSAGE] = ("error", str(error))
+        return False
+    text = result if isinstance(result, str) and result else success
+    if text:
+        st.session_state[_MESSAGE] = ("success", text)
+    return True
+
+
+def show_message() -> None:
+    """Show once what became of what the reader did."""
+    kind, text = st.session_state.pop(_MESSAGE, (None, ""))
+    if kind == "error":
+        st.error(escape_markdown(text), icon=":material/error:")
+    elif kind == "success":
+        st.success(escape_markdown(text), icon=":material/check:")
+
+
+def new_case(store: CaseStore, key: str) -> None:
+    """Offer to start an empty case."""
+    with (
+        st.popover("New case", icon=":material/create_new_folder:", key=f"{key}_popover"),
+        st.form(f"{key}_form", border=False),
+    ):
+        st.text_input(
+            "Identifier, your own",
+            key=f"{key}_identifier",
+            max_chars=LONGEST_IDENTIFIER,
+            placeholder="such as Smear 2026-17",
+            help="No patient's name: a code that only you can resolve is safer",
+        )
+        st.text_area("Notes", key=f"{key}_notes", height=80)
+        st.form_submit_button("Start the case", type="primary", on_click=_start_case, args=(store, key))
+
+
+def add_images(store: CaseStore, case: Case, key: str, is_open: bool) -> None:
+    """Offer to add image files to a case; the default classifier answers on each.
+
+    Args:
+        is_open: Whether the drop zone is shown without a click.
+    """
+    with st.expander("Add images", icon=":material/add_photo_alternate:", expanded=is_open):
+        round_key = f"{key}_round"
+        files = st.file_uploader(
+            "Images of single cells",
+            type=IMAGE_TYPES,
+            accept_multiple_files=True,
+            key=f"{key}_files_{case.id}_{st.session_state.get(round_key, 0)}",
+            max_upload_size=MAXIMUM_UPLOAD_MB,
+        )
+        if not files:
+            return
+        if len(files) > MAXIMUM_FILES:
+            st.warning(
+                f"{len(files)} files were given; the first {MAXIMUM_FILES} are added. Add the others afterwards."
+            )
+        if st.button(f"Add {min(len(files), MAXIMUM_FILES)} to this case", type="primary", key=f"{key}_go"):
+            with st.spinner("Reading and answering …"):
+                given = [(file.name, file.getvalue()) for file in files[:MAXIMUM_FILES]]
+                tell(lambda: _report_intake(fill_case(store, case.id, given)))
+            st.session_state[round_key] = st.session_state.get(round_key, 0) + 1
+            st.rerun()
+
+
+def offer_case(files: list[tuple[str, bytes]], key: str) -> None:
+    """Offer to keep files as a case and to review them on the page Cases.
+
+    Args:
+        files: Name and content of each image file.
+        key: Unique, beginning with the page's name.
+    """
+    with st.popover("Review as a case", icon=":material/fact_check:", key=f"{key}_popover"):
+        identifier = st.text_input(
+            "Identifier, your own",
+            key=f"{key}_identifier",
+            max_chars=LONGEST_IDENTIFIER,
+            placeholder="a new one, or that of an open case",
+        )
+        st.caption("The images go into the case without their metadata. Nothing leaves this machine.")
+        if not st.button("Keep and review", type="primary", key=f"{key}_go", disabled=not identifier.strip()):
+            return
+        try:
+            store = open_store()
+            case_id = store.find_case(identifier) or store.create_case(identifier, current_reviewer())
+            with st.spinner("Reading and answering …"):
+                st.session_state[_MESSAGE] = ("success", _report_intake(fill_case(store, case_id, files)))
+        except BloodCellError as error:
+            st.error(escape_markdown(str(error)), icon=":material/error:")
+            return
+        st.switch_page(CASES_PAGE, query_params={"case": case_id})
+
+
+def fill_case(store: CaseStore, case_id: str, files: list[tuple[str, bytes]]) -> Intake:
+    """Add files to a case with the answers of the default classifier, without answers where it is not ready."""
+    name = cache.default_model()
+    artifact = cache.load_artifact(name) if name is not None else None
+    is_ready = artifact is not None and find_litert(artifact) is not None
+    engine = cache.load_engine(artifact.name) if artifact is not None and is_ready else None
+    return keep_files(store, case_id, files, current_reviewer(), artifact if engine else None, engine)
+
+
+def sign_or_reopen(store: CaseStore, case: Case, key: str, review_key: str) -> None:
+    """Offer to sign an open case, or to reopen a signed one.
+
+    Args:
+        review_key: Key of the review of this page; what is signed is what it showed.
+    """
+    if case.state == "signed":
+        with st.popover("Reopen", icon=":material/lock_open:", key=f"{key}_popover"):
+            st.text_input("Why it is reopened; this is recorded", key=f"{key}_reason", max_chars=300)
+            st.button("Reopen the case", key=f"{key}_reopen", on_click=_reopen, args=(store, case.id, key))
+        return
+    if not case.num_cells:
+        return
+    st.subheader("Sign-off", anchor=False)
+    with st.form(f"{key}_form"):
+        left, right = st.columns(2, gap="medium", vertical_alignment="bottom")
+        name_key = f"{key}_name_{case.id}"
+        if name_key not in st.session_state:
+            st.session_state[name_key] = str(st.session_state.get(REVIEWER_KEY, "")).strip()
+        with left:
+            st.text_input("Reviewer's name", key=name_key, max_chars=80, icon=":material/signature:")
+        with right:
+            st.radio(
+                "The pictures",
+                ["keep", "drop"],
+                format_func={
+                    "keep": "keep them with the case",
+                    "drop": "drop them; decisions, frames and hashes stay",
+                }.__getitem__,
+                key=f"{key}_pictures_{case.id}",
+            )
+        st.form_submit_button(
+            "Sign and lock the case",
+            type="primary",
+            icon=":material/lock:",
+            on_click=_sign,
+            args=(store, case.id, key, review_key),
+        )
+
+
+def report_buttons(store: CaseStore, case: CaseSummary, key: str, only_pdf: bool = False) -> None:
+    """Offer a case as PDF, CSV, JSON and labelled set; each is made from the case as it is when it is asked for."""
+    stem = re.sub(r"[^\w.-]+", "-", case.identifier).strip("-.") or "case"
+
+    def button(label: str, make: Callable[[], bytes], name: str, mime: str, help_text: str) -> None:
+        st.download_button(
+            label,
+            make,
+            file_name=f"{stem}{name}",
+            mime=mime,
+            icon=":material/picture_as_pdf:" if name.endswith("pdf") else ":material/download:",
+            key=f"{key}_{name}",
+            on_click="ignore",
+            help=help_text,
+        )
+
+    def make_pdf() -> bytes:
+        from bloodcell.cases.pdf import write_pdf
+
+        return write_pdf(store.load_case(case.id), store.load_pictures(case.id))
+
+    def make_set(corrections_only: bool) -> Callable[[], bytes]:
+        return lambda: write_labelled_set([(store.load_case(case.id), store.load_pictures(case.id))], corrections_only)
+
+    if only_pdf:
+        button("PDF", make_pdf, ".pdf", "application/pdf", "One page of summary, then the gallery")
+        return
+    with st.container(horizontal=True, gap="small"):
+        button("PDF", make_pdf, ".pdf", "application/pdf", "One page of summary, then the gallery")
+        button(
+            "Cells, CSV",
+            lambda: write_cells_csv(store.load_case(case.id)),
+            "-cells.csv",
+            "text/csv",
+            "One row per cell: what the model said, what the person said",
+        )
+        button(
+            "Differential, CSV",
+            lambda: write_differential_csv(store.load_case(case.id)),
+            "-differential.csv",
+            "text/csv",
+            "One row per type, with intervals and reference ranges",
+        )
+        button(
+            "JSON",
+            lambda: write_json(store.load_case(case.id)),
+            ".json",
+            "application/json",
+            "Everything but the pictures, with the whole history",
+        )
+        if isinstance(case, Case) and labelled_cells(case):
+            button(
+                "Labelled set",
+                make_set(False),
+                "-labelled.zip",
+                "application/zip",
+                "Every reviewed cell of the eight classes with the person's label, for training and evaluation",
+            )
+            button(
+                "Corrections only",
+                make_set(True),
+                "-corrections.zip",
+                "application/zip",
+                "Only the cells that the person called something else than the model",
+            )
+
+
+def delete_button(store: CaseStore, case: CaseSummary, key: str) -> None:
+    """Offer to delete a case, after a second question."""
+    if st.button("Delete", icon=":material/delete:", key=key):
+        _confirm_deletion(store, case)
+
+
+@st.dialog("Delete this case?")
+def _confirm_deletion(store: CaseStore, case: CaseSummary) -> None:
+    """Ask once more; deleting a case deletes it."""
+    st.markdown(
+        f"**{escape_markdown(case.identifier)}** with {case.num_cells} cells, its pictures, decisions and history will "
+        "be gone. Only a backup could bring it back."
+    )
+    with st.container(horizontal=True):
+        if st.button("Delete for good", type="primary", icon=":material/delete_forever:", key="cases_delete_really"):
+            if tell(lambda: store.delete_case(case.id), f"{case.identifier} was deleted."):
+                close_case()
+            st.rerun()
+        if st.button("Keep it", key="cases_delete_not"):
+            st.rerun()
+
+
+def _start_case(store: CaseStore, key: str) -> None:
+    identifier = str(st.session_state[f"{key}_identifier"])
+    if not identifier.strip():
+        st.session_state[_MESSAGE] = ("error", "A case needs an identifier: any name or code of your own.")
+        return
+
+    def start() -> None:
+        open_case(store.create_case(identifier, current_reviewer(), str(st.session_state[f"{key}_notes"])))
+
+    tell(start)
+
+
+def _sign(store: CaseStore, case_id: str, key: str, review_key: str) -> None:
+    name = str(st.session_state[f"{key}_name_{case_id}"]).strip()
+    if not name:
+        st.session_state[_MESSAGE] = ("error", "The case was not signed: sign-off needs the reviewer's name.")
+        return
+    keep = st.session_state[f"{key}_pictures_{case_id}"] == "keep"
+    seen = seen_record(review_key, case_id)
+    tell(lambda: store.sign_off(case_id, name, keep, seen), f"Signed by {name}. The case is locked.")
+
+
+def _reopen(store: CaseStore, case_id: str, key: str) -> None:
+    reason = str(st.session_state[f"{key}_reason"]).strip()
+    if not reason:
+        st.session_state[_MESSAGE] = ("error", "The case stays locked: reopening needs a reason.")
+        return
+    tell(lambda: store.reopen(case_id, current_reviewer(), reason), "The case is open again.")
+
+
+def _report_intake(intake: Intake) -> str:
+    return " ".join([intake.describe(), *intake.failed])

@@ -1,0 +1,229 @@
+"""Widgets for reviewing cells: the gallery with the differential beside it, and the reviewer's name.
+
+The gallery is a component of its own (`review_gallery.js`): keys and clicks are drawn at once in the browser and come
+here as numbered events. Each is committed to the database before it is acknowledged, so none is lost on the way.
+"""
+
+import secrets
+from functools import cache as keep
+from pathlib import Path
+from typing import Any, cast
+
+import streamlit as st
+
+from bloodcell.cases import Case, CaseStore, describe_record, open_store
+from bloodcell.cases.differential import REFERENCE_SOURCE, Differential, differential_of
+from bloodcell.errors import BloodCellError
+from bloodcell.views import review, tables_cases
+from bloodcell.views.components import chart_with_table, theme_mode
+from bloodcell.views.figures_cases import differential_figure
+from bloodcell.views.figures_images import escape_markdown
+
+REVIEWER_KEY = "reviewer"
+WATCH_SECONDS = 4.0
+KEYS = (
+    "Keys: **1–8** the classes · **9** other or abnormal, with a text · **0** discard · **Enter** confirm what the "
+    "model said · **arrows** move · **Shift + arrows** or **Space** select several · **N** comment · **U** undo · "
+    "**Esc** select none. Click a cell to go to it; Ctrl-click and Shift-click select more."
+)
+# The differential stays in view while the gallery scrolls, where there is a side for it.
+SIDE_STYLE = """<style>
+@media (min-width: 641px) {
+  [data-testid="stLayoutWrapper"]:has(> .KEY) {position: sticky; top: 3.5rem}
+  .KEY {max-height: calc(100vh - 4rem); overflow-y: auto}
+}
+</style>"""
+_HERE = Path(__file__).parent
+
+
+def reviewer_name() -> str:
+    """Return who decides: the name of the login where one is configured, else what the reader writes here.
+
+    Without a name decisions are recorded under a mark of this session, so that nobody undoes another's.
+    """
+    logged_in = _login_name()
+    if logged_in is not None:
+        st.markdown(f":material/badge: Reviewing as **{logged_in}**")
+        return logged_in
+    name = st.text_input(
+        "Your name",
+        key=REVIEWER_KEY,
+        persist_state="session",
+        max_chars=80,
+        placeholder="stands beside each of your decisions",
+        icon=":material/badge:",
+    )
+    return name.strip() or current_reviewer()
+
+
+def current_reviewer() -> str:
+    """Return the name under which decisions are recorded now; see `reviewer_name`."""
+    name = _login_name() or str(st.session_state.get(REVIEWER_KEY, "")).strip()
+    if name:
+        return name
+    if "reviewer_mark" not in st.session_state:
+        st.session_state["reviewer_mark"] = secrets.token_hex(2)
+    return f"unnamed reviewer {st.session_state['reviewer_mark']}"
+
+
+def show_review(case_id: str, key: str) -> None:
+    """Show a case's gallery with the differential beside it, and keep both up to date with other reviewers.
+
+    Args:
+        case_id: The case.
+        key: Unique, beginning with the page's name.
+    """
+    store = open_store()
+    _pictures()(key=f"{key}_pictures", data=_picture_addresses(store, store.load_case(case_id)))
+    st.fragment(_review)(case_id, key)
+    st.fragment(_watch, run_every=WATCH_SECONDS)(case_id, key)
+
+
+def seen_record(key: str, case_id: str) -> int:
+    """Return the number of the newest record that a page's review has shown, 0 where it has shown none."""
+    return int(st.session_state.get(f"{key}_seen", {}).get(case_id, 0))
+
+
+def show_differential(found: Differential, key: str) -> None:
+    """Show a differential: the chart with its table, what is counted beside it, and what to know about it."""
+    st.markdown(f"**{found.num_white} white cells**" + (" · preliminary" if found.is_preliminary else ""))
+    chart_with_table(
+        differential_figure(found, theme_mode()),
+        tables_cases.differential_table(found),
+        key=key,
+        alt="Share of each type of white cell: " + "; ".join(map(tables_cases.describe_share, found.shares)),
+        column_config={
+            name: st.column_config.NumberColumn(format=form) for name, form in (("%", "%.1f"), ("10⁹/L", "%.2f"))
+        },
+    )
+    st.markdown("  \n".join(escape_markdown(line) for line in tables_cases.describe_beside(found)))
+    for note in found.notes:
+        st.caption(f":material/info: {note}")
+    st.caption(f"Adult ranges (grey): {REFERENCE_SOURCE}")
+
+
+def _review(case_id: str, key: str) -> None:
+    """The part of the page that a decision draws again."""
+    store = open_store()
+    case = store.load_case(case_id)
+    outcome = _outcome(key)
+    reviewer = current_reviewer()
+    _tell_news(case, key, outcome)
+    for message in outcome.messages:
+        st.warning(escape_markdown(message), icon=":material/sync_problem:")
+    left, right = st.columns([7, 3], gap="medium")
+    with left:
+        by, only_open, advance = _show_options(case, key)
+        groups = review.group_cells(case.cells, by, only_open)
+        token = st.session_state.get(f"{key}_focus_token", 0)
+        _gallery()(
+            key=f"{key}_gallery",
+            data=review.gallery_data(case, groups, reviewer, outcome, advance, token),
+            on_events_change=lambda: _receive(case_id, key),
+        )
+        if case.state == "open":
+            st.caption(KEYS)
+    with right, st.container(key=f"{key}_side"):
+        st.html(SIDE_STYLE.replace("KEY", f"st-key-{key}_side"))
+        if case.num_cells:
+            st.progress(
+                case.num_reviewed / case.num_cells, text=f"{case.num_reviewed} of {case.num_cells} cells reviewed"
+            )
+        show_differential(differential_of(case), f"{key}_differential")
+
+
+def _show_options(case: Case, key: str) -> tuple[review.Grouping, bool, bool]:
+    """Let the reader choose how the gallery is arranged; return grouping, only what is open, moving on."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        chosen = st.segmented_control(
+            "Group by",
+            ["model", "decision"],
+            format_func={"model": "predicted class", "decision": "what counts now"}.__getitem__,
+            default="model",
+            required=True,
+            key=f"{key}_grouping",
+            persist_state="session",
+        )
+        only_open = st.toggle(
+            f"Only to review ({case.num_cells - case.num_reviewed})", key=f"{key}_only_open", persist_state="session"
+        )
+        advance = st.toggle(
+            "Move on after a decision",
+            value=True,
+            key=f"{key}_advance",
+            persist_state="session",
+            help="After a decision the cursor goes to the next cell that is not reviewed yet",
+        )
+    return cast(review.Grouping, chosen or "model"), only_open, advance
+
+
+def _receive(case_id: str, key: str) -> None:
+    """Handle what the gallery sent; runs before the page is drawn again."""
+    events = st.session_state.get(f"{key}_gallery", {}).get("events")
+    before = _outcome(key)
+    after = review.apply_events(open_store(), case_id, events, current_reviewer(), before.handled)
+    if after.focus is not None:
+        st.session_state[f"{key}_focus_token"] = st.session_state.get(f"{key}_focus_token", 0) + 1
+    st.session_state[f"{key}_outcome"] = after
+
+
+def _outcome(key: str) -> review.Outcome:
+    return st.session_state.get(f"{key}_outcome") or review.Outcome({})
+
+
+def _tell_news(case: Case, key: str, outcome: review.Outcome) -> None:
+    """Say what other reviewers did since this page was last drawn."""
+    last = st.session_state.get(f"{key}_seen", {}).get(case.id)
+    st.session_state[f"{key}_seen"] = {case.id: case.num_records}
+    if last is None:
+        return
+    own = tuple(f"{client}:" for client in outcome.handled)
+    news = [record for record in case.records[last:] if record.batch and not record.batch.startswith(own)]
+    for record in news[-3:]:
+        st.toast(escape_markdown(describe_record(case, record)), icon=":material/group:")
+    if len(news) > 3:
+        st.toast(f"and {len(news) - 3} more changes by others", icon=":material/group:")
+
+
+def _watch(case_id: str, key: str) -> None:
+    """Draw the page again when somebody else has changed the case."""
+    try:
+        newest = open_store().newest_record(case_id)
+    except BloodCellError:
+        st.rerun()
+    if newest != st.session_state.get(f"{key}_seen", {}).get(case_id, newest):
+        st.rerun()
+
+
+def _picture_addresses(store: CaseStore, case: Case) -> dict[str, str]:
+    """Return the pictures of a case, made once per session and set of cells: they do not change."""
+    state = (case.id, case.has_pixels, tuple(cell.id for cell in case.cells))
+    known: tuple[Any, dict[str, str]] | None = st.session_state.get("review_pictures")
+    if known is None or known[0] != state:
+        known = (state, review.picture_addresses(case, store.load_pictures(case.id), store.load_images(case.id)))
+        st.session_state["review_pictures"] = known
+    return known[1]
+
+
+def _login_name() -> str | None:
+    """Return the name of the login, None where nobody is logged in or no login is configured."""
+    if not getattr(st.user, "is_logged_in", False):
+        return None
+    return str(st.user.get("name") or st.user.get("email") or "") or None
+
+
+@keep
+def _gallery() -> Any:
+    return st.components.v2.component(
+        "bloodcell_review_gallery",
+        html=(_HERE / "review_gallery.html").read_text(encoding="utf-8"),
+        css=(_HERE / "review_gallery.css").read_text(encoding="utf-8"),
+        js=(_HERE / "review_gallery.js").read_text(encoding="utf-8"),
+    )
+
+
+@keep
+def _pictures() -> Any:
+    return st.components.v2.component(
+        "bloodcell_review_pictures", js=(_HERE / "review_pictures.js").read_text(encoding="utf-8")
+    )

@@ -1,0 +1,454 @@
+// The review gallery: cells by group, one under the cursor, keys and clicks that decide on one or many of them.
+//
+// What the reader does is drawn at once and sent to Python as a growing list of numbered events; Python answers with the
+// number it has handled, and only then an event is forgotten here. So fast keys are never lost, and what is shown in the
+// end is what the database holds. Texts of users are only ever set as text, never as HTML.
+
+const galleries = new WeakMap()
+
+export default function (component) {
+  const { parentElement, data, setStateValue } = component
+  let gallery = galleries.get(parentElement)
+  if (!gallery) {
+    gallery = createGallery(parentElement)
+    galleries.set(parentElement, gallery)
+  }
+  gallery.send = (events) => setStateValue("events", events)
+  receive(gallery, data)
+  return () => {
+    document.removeEventListener("keydown", gallery.onKey)
+    globalThis.removeEventListener("bloodcell-pictures", gallery.onPictures)
+    galleries.delete(parentElement)
+  }
+}
+
+function createGallery(parentElement) {
+  const root = parentElement.querySelector(".review")
+  const gallery = {
+    root,
+    client: crypto.randomUUID ? crypto.randomUUID() : String(Math.random()).slice(2),
+    sequence: 0,
+    pending: [],
+    cells: new Map(),
+    order: [],
+    cursor: null,
+    anchor: null,
+    selected: new Set(),
+    tiles: new Map(),
+    data: null,
+    focusToken: null,
+    send: () => {},
+  }
+  gallery.find = (name) => root.querySelector(name)
+  gallery.onKey = (event) => onKey(gallery, event)
+  gallery.onPictures = () => drawPictures(gallery)
+  document.addEventListener("keydown", gallery.onKey)
+  globalThis.addEventListener("bloodcell-pictures", gallery.onPictures)
+  gallery.find(".words").onsubmit = (event) => submitWords(gallery, event)
+  gallery.find(".cancel").onclick = () => closeWords(gallery)
+  gallery.find(".groups").onclick = (event) => onTileClick(gallery, event)
+  return gallery
+}
+
+// --- what Python says -------------------------------------------------------------------------------------------------
+
+function receive(gallery, data) {
+  if (!data) return
+  const isFirst = gallery.data === null
+  const previousIndex = gallery.order.indexOf(gallery.cursor)
+  gallery.data = data
+  const handled = data.handled[gallery.client] ?? 0
+  gallery.pending = gallery.pending.filter((event) => event.sequence > handled)
+  gallery.cells = new Map(data.cells.map((cell) => [cell.id, cell]))
+  gallery.order = data.groups.flatMap((group) => group.cells)
+  gallery.selected = new Set([...gallery.selected].filter((id) => gallery.order.includes(id)))
+  drawButtons(gallery)
+  drawGroups(gallery)
+  if (data.focus_token !== gallery.focusToken) {
+    gallery.focusToken = data.focus_token
+    if (!isFirst && gallery.order.includes(data.focus)) gallery.cursor = data.focus
+  }
+  if (!gallery.order.includes(gallery.cursor)) {
+    const open = gallery.order.find((id) => !isDone(gallery, id))
+    const near = gallery.order[Math.min(Math.max(previousIndex, 0), gallery.order.length - 1)]
+    gallery.cursor = (isFirst ? open : near) ?? gallery.order[0] ?? null
+  }
+  refresh(gallery)
+}
+
+function decisionOf(gallery, id) {
+  // What the person said, with what is still on its way to the database laid over it.
+  const saved = gallery.cells.get(id)?.decision ?? null
+  return gallery.pending.reduce(
+    (decision, event) => (event.type === "decide" && event.cells.includes(id) ? event.shown : decision),
+    saved,
+  )
+}
+
+function isDone(gallery, id) {
+  const decision = decisionOf(gallery, id)
+  return decision !== null && !(decision.label === gallery.data.other && !decision.text)
+}
+
+// --- what the reader does ---------------------------------------------------------------------------------------------
+
+function emit(gallery, event) {
+  gallery.sequence += 1
+  gallery.pending.push({ ...event, client: gallery.client, sequence: gallery.sequence, seen: gallery.data.seen })
+  gallery.send(gallery.pending.map(({ shown, ...sent }) => sent))
+}
+
+function targets(gallery) {
+  if (gallery.selected.size) return gallery.order.filter((id) => gallery.selected.has(id))
+  return gallery.cursor === null ? [] : [gallery.cursor]
+}
+
+function decide(gallery, label, text = "", isWhite = true) {
+  const cells = targets(gallery)
+  if (gallery.data.locked || !cells.length) return
+  const by = gallery.data.reviewer
+  emit(gallery, { type: "decide", cells, label, text, is_white: isWhite, shown: { label, text, by, saving: true } })
+  afterDecision(gallery, cells, label)
+}
+
+function confirm(gallery) {
+  // Each cell gets what the model said of it; one event per label keeps each of them one move.
+  if (gallery.data.locked) return
+  const byLabel = new Map()
+  for (const id of targets(gallery)) {
+    const label = gallery.cells.get(id)?.model?.label
+    if (label) byLabel.set(label, [...(byLabel.get(label) ?? []), id])
+  }
+  if (!byLabel.size) return announce(gallery, "The model named no type here; choose one.")
+  const by = gallery.data.reviewer
+  const cells = [...byLabel.values()].flat()
+  for (const [label, ids] of byLabel)
+    emit(gallery, { type: "decide", cells: ids, label, text: "", is_white: true, shown: { label, text: "", by, saving: true } })
+  afterDecision(gallery, cells, "confirmed")
+}
+
+function afterDecision(gallery, cells, label) {
+  const numbers = cells.map((id) => gallery.cells.get(id).number).join(", ")
+  gallery.selected.clear()
+  gallery.anchor = null
+  const last = gallery.order.indexOf(cells.at(-1))
+  if (gallery.data.advance) {
+    const rest = [...gallery.order.slice(last + 1), ...gallery.order.slice(0, last + 1)]
+    const next = rest.find((id) => !isDone(gallery, id)) ?? gallery.order[last + 1] ?? cells.at(-1)
+    moveTo(gallery, next)
+  } else refresh(gallery)
+  announce(gallery, `Cell ${numbers}: ${label}.`)
+}
+
+function undo(gallery) {
+  if (gallery.data.locked) return
+  emit(gallery, { type: "undo", cells: [] })
+  announce(gallery, "Undone.")
+}
+
+function moveTo(gallery, id, { extend = false } = {}) {
+  if (id === undefined || id === null) return
+  if (extend) {
+    gallery.anchor ??= gallery.cursor
+    const [from, to] = [gallery.order.indexOf(gallery.anchor), gallery.order.indexOf(id)].sort((a, b) => a - b)
+    gallery.selected = new Set(gallery.order.slice(from, to + 1))
+  } else gallery.anchor = null
+  gallery.cursor = id
+  refresh(gallery)
+  const tile = gallery.tiles.get(id)
+  tile?.focus({ preventScroll: true })
+  keepInView(gallery, tile)
+}
+
+function keepInView(gallery, tile) {
+  // The bar above lies over the gallery, so a tile under it is not in view.
+  if (!tile) return
+  const bar = gallery.find(".bar")
+  const covered = getComputedStyle(bar).position === "sticky" ? bar.getBoundingClientRect().bottom : 0
+  const box = tile.getBoundingClientRect()
+  const scroller = bar.getRootNode().host?.closest('[data-testid="stMain"]') ?? document.scrollingElement
+  if (box.top < covered + 8) scroller.scrollBy({ top: box.top - covered - 16 })
+  else if (box.bottom > innerHeight - 8) scroller.scrollBy({ top: box.bottom - innerHeight + 24 })
+}
+
+function neighbour(gallery, direction) {
+  const index = gallery.order.indexOf(gallery.cursor)
+  if (direction === "left") return gallery.order[Math.max(index - 1, 0)]
+  if (direction === "right") return gallery.order[Math.min(index + 1, gallery.order.length - 1)]
+  // Up and down go to the nearest tile of the next row, whatever group it is in.
+  const here = gallery.tiles.get(gallery.cursor)?.getBoundingClientRect()
+  if (!here) return null
+  const middle = (box) => (box.left + box.right) / 2
+  let best = null
+  for (const [id, tile] of gallery.tiles) {
+    const box = tile.getBoundingClientRect()
+    const rows = direction === "down" ? box.top - here.bottom : here.top - box.bottom
+    if (rows < -1) continue
+    const distance = rows * 1000 + Math.abs(middle(box) - middle(here))
+    if (best === null || distance < best.distance) best = { id, distance }
+  }
+  return best?.id ?? gallery.cursor
+}
+
+function isForUs(gallery, event) {
+  // Keys act when nothing else has the focus, or something of ours that is not a text field.
+  const target = event.composedPath()[0]
+  if (!(target instanceof Element)) return false
+  if (target.matches("input, textarea, select, [contenteditable]")) return false
+  if (document.querySelector('[data-testid="stDialog"], [role="dialog"]')) return false
+  return target === document.body || event.composedPath().includes(gallery.root)
+}
+
+function onKey(gallery, event) {
+  if (!gallery.root.isConnected || gallery.data === null || !isForUs(gallery, event)) return
+  const isButton = event.composedPath()[0].matches?.("button")
+  const control = event.ctrlKey || event.metaKey
+  if (control && event.key.toLowerCase() === "z") undo(gallery)
+  else if (control && event.key.toLowerCase() === "a") {
+    gallery.selected = new Set(gallery.order)
+    refresh(gallery)
+  } else if (control || event.altKey) return
+  else if (event.key.startsWith("Arrow")) {
+    moveTo(gallery, neighbour(gallery, event.key.slice(5).toLowerCase()), { extend: event.shiftKey })
+  } else if (event.key === "Home") moveTo(gallery, gallery.order[0])
+  else if (event.key === "End") moveTo(gallery, gallery.order.at(-1))
+  else if (/^[1-8]$/.test(event.key)) decide(gallery, gallery.data.classes[Number(event.key) - 1].name)
+  else if (event.key === "9") openWords(gallery, "other")
+  else if (event.key === "0" || event.key === "Delete") decide(gallery, gallery.data.discarded)
+  else if (event.key.toLowerCase() === "u") undo(gallery)
+  else if (event.key.toLowerCase() === "n") openWords(gallery, "comment")
+  else if (event.key === "Escape") {
+    gallery.selected.clear()
+    refresh(gallery)
+  } else if (event.key === "Enter" && !isButton) confirm(gallery)
+  else if (event.key === " " && !isButton) toggle(gallery, gallery.cursor)
+  else return
+  event.preventDefault()
+}
+
+function toggle(gallery, id) {
+  if (!gallery.selected.delete(id)) gallery.selected.add(id)
+  refresh(gallery)
+}
+
+function onTileClick(gallery, event) {
+  const chooser = event.target.closest(".choose")
+  if (chooser) {
+    const ids = gallery.data.groups[Number(chooser.dataset.group)].cells
+    const isWhole = ids.every((id) => gallery.selected.has(id))
+    for (const id of ids) isWhole ? gallery.selected.delete(id) : gallery.selected.add(id)
+    return refresh(gallery)
+  }
+  const tile = event.target.closest(".tile")
+  if (!tile) return
+  const id = tile.dataset.id
+  if (event.target.closest(".mark") || event.ctrlKey || event.metaKey) {
+    gallery.cursor = id
+    toggle(gallery, id)
+  } else {
+    if (!event.shiftKey) gallery.selected.clear()
+    moveTo(gallery, id, { extend: event.shiftKey })
+  }
+}
+
+// --- words: "other or abnormal", comments -------------------------------------------------------------------------------
+
+function openWords(gallery, kind) {
+  const cells = targets(gallery)
+  if (gallery.data.locked || !cells.length) return
+  const form = gallery.find(".words")
+  form.dataset.kind = kind
+  form.hidden = false
+  const numbers = cells.map((id) => gallery.cells.get(id).number).join(", ")
+  gallery.find(".question").textContent =
+    kind === "other" ? `Other or abnormal. What is cell ${numbers}?` : `Comment on cell ${numbers}`
+  gallery.find(".white").hidden = kind !== "other"
+  gallery.find(".white input").checked = true
+  const before = kind === "other" && cells.length === 1 ? decisionOf(gallery, cells[0]) : null
+  const input = gallery.find(".words input[type=text]")
+  input.value = before?.label === gallery.data.other ? before.text : ""
+  input.focus()
+  input.select()
+}
+
+function closeWords(gallery) {
+  gallery.find(".words").hidden = true
+  gallery.tiles.get(gallery.cursor)?.focus({ preventScroll: true })
+}
+
+function submitWords(gallery, event) {
+  event.preventDefault()
+  const form = gallery.find(".words")
+  const text = gallery.find(".words input[type=text]").value.trim()
+  form.hidden = true
+  if (form.dataset.kind === "other") decide(gallery, gallery.data.other, text, gallery.find(".white input").checked)
+  else if (text) {
+    emit(gallery, { type: "comment", cells: targets(gallery), text })
+    announce(gallery, "Comment saved.")
+  }
+  gallery.tiles.get(gallery.cursor)?.focus({ preventScroll: true })
+}
+
+// --- drawing ----------------------------------------------------------------------------------------------------------
+
+function make(tag, className, text) {
+  const element = document.createElement(tag)
+  if (className) element.className = className
+  if (text !== undefined) element.textContent = text
+  return element
+}
+
+function drawButtons(gallery) {
+  const bar = gallery.find(".choices")
+  const { classes, locked } = gallery.data
+  if (!bar.childElementCount) {
+    const add = (key, label, onclick, short, glyph, color) => {
+      const button = make("button", "choice")
+      button.type = "button"
+      button.append(make("kbd", "", key))
+      if (glyph) {
+        const mark = make("span", "glyph", glyph)
+        mark.style.color = color
+        mark.ariaHidden = "true"
+        button.append(mark)
+      }
+      button.append(make("span", "long", label), make("span", "short", short))
+      button.ariaLabel = `${label}, key ${key}`
+      button.onclick = onclick
+      bar.append(button)
+    }
+    classes.forEach((one, index) =>
+      add(String(index + 1), one.name, () => decide(gallery, one.name), one.code, one.glyph, one.color),
+    )
+    add("9", "other or abnormal", () => openWords(gallery, "other"), "other", "?", "currentColor")
+    add("0", "discard", () => decide(gallery, gallery.data.discarded), "discard", "✕", "currentColor")
+    add("Enter", "confirm", () => confirm(gallery), "confirm", "✓", "currentColor")
+    add("N", "comment", () => openWords(gallery, "comment"), "note", "✎", "currentColor")
+    add("U", "undo", () => undo(gallery), "undo", "↶", "currentColor")
+  }
+  for (const button of bar.children) button.disabled = locked
+  const list = gallery.find("datalist")
+  list.replaceChildren(...gallery.data.suggestions.map((text) => Object.assign(make("option"), { value: text })))
+}
+
+function drawGroups(gallery) {
+  const holder = gallery.find(".groups")
+  const kept = gallery.tiles
+  gallery.tiles = new Map()
+  const sections = gallery.data.groups.map((group, index) => {
+    const section = make("div", "group")
+    const head = make("div", "head")
+    const glyph = make("span", "glyph", group.glyph)
+    glyph.style.color = group.color
+    glyph.ariaHidden = "true"
+    head.append(glyph, make("span", "title", group.title), make("span", "count", String(group.cells.length)))
+    const choose = make("button", "choose", "select all")
+    choose.type = "button"
+    choose.ariaLabel = `select all ${group.cells.length} of ${group.title}`
+    choose.dataset.group = String(index)
+    head.append(choose)
+    const grid = make("div", "grid")
+    grid.role = "listbox"
+    grid.ariaMultiSelectable = "true"
+    grid.ariaLabel = `${group.title}, ${group.cells.length} cells, least certain first`
+    for (const id of group.cells) {
+      const tile = kept.get(id) ?? makeTile(id)
+      gallery.tiles.set(id, tile)
+      grid.append(tile)
+    }
+    section.append(head, grid)
+    return section
+  })
+  holder.replaceChildren(...sections)
+  gallery.find(".empty").hidden = gallery.order.length > 0
+}
+
+function makeTile(id) {
+  const tile = make("div", "tile")
+  tile.role = "option"
+  tile.dataset.id = id
+  const frame = make("div", "frame")
+  const image = make("img")
+  image.alt = ""
+  image.draggable = false
+  frame.append(image, make("span", "number"), make("span", "mark"))
+  tile.append(frame, make("div", "said"), make("div", "decided"))
+  return tile
+}
+
+function refresh(gallery) {
+  for (const [id, tile] of gallery.tiles) refreshTile(gallery, id, tile)
+  drawPictures(gallery)
+  drawDetail(gallery)
+}
+
+function describeModel(cell) {
+  if (!cell.model) return "no model asked"
+  const sure = cell.model.probability === null ? "" : ` ${(100 * cell.model.probability).toFixed(1)}\u00a0%`
+  const refused = cell.model.status === "ok" ? "" : ` · ${cell.model.status.replaceAll("_", " ")}`
+  return `${cell.model.label ?? "no type"}${sure}${refused}`
+}
+
+function describeDecision(gallery, cell) {
+  const decision = decisionOf(gallery, cell.id)
+  if (decision === null) return { mark: "○", text: "not reviewed", kind: "open" }
+  const words = decision.text ? `: ${decision.text}` : ""
+  if (decision.label === gallery.data.discarded) return { mark: "✕", text: "discarded", kind: "discarded" }
+  if (decision.label === gallery.data.other)
+    return { mark: decision.text ? "?" : "○", text: `other${words || ", not described"}`, kind: decision.text ? "other" : "open" }
+  if (decision.label === cell.model?.label) return { mark: "✓", text: "confirmed", kind: "confirmed" }
+  return { mark: "→", text: decision.label, kind: "changed" }
+}
+
+function refreshTile(gallery, id, tile) {
+  const cell = gallery.cells.get(id)
+  const decision = decisionOf(gallery, id)
+  const shown = describeDecision(gallery, cell)
+  const label = gallery.data.classes.find((one) => one.name === (decision ? decision.label : cell.model?.label))
+  tile.style.setProperty("--class-color", label ? label.color : "var(--st-gray-color, #8c8c8c)")
+  tile.className = `tile ${shown.kind}${id === gallery.cursor ? " cursor" : ""}${decision?.saving ? " saving" : ""}`
+  tile.tabIndex = id === gallery.cursor ? 0 : -1
+  tile.ariaSelected = String(gallery.selected.has(id) || (!gallery.selected.size && id === gallery.cursor))
+  tile.classList.toggle("selected", gallery.selected.has(id))
+  tile.ariaLabel = `Cell ${cell.number}, model: ${describeModel(cell)}, ${shown.text}`
+  tile.querySelector(".number").textContent = String(cell.number)
+  tile.querySelector(".said").textContent = describeModel(cell)
+  const comments = cell.comments.length ? ` ✎${cell.comments.length}` : ""
+  tile.querySelector(".decided").textContent = `${shown.mark} ${shown.text}${comments}`
+}
+
+function drawPictures(gallery) {
+  const pictures = globalThis.bloodcellPictures ?? new Map()
+  for (const [id, tile] of gallery.tiles) {
+    const image = tile.querySelector("img")
+    const source = pictures.get(id)
+    tile.classList.toggle("without", !source)
+    if (source && image.src !== source) image.src = source
+  }
+  const large = gallery.find(".large img")
+  const source = pictures.get(gallery.cursor)
+  large.hidden = !source
+  if (source && large.src !== source) large.src = source
+}
+
+function drawDetail(gallery) {
+  const cell = gallery.cells.get(gallery.cursor)
+  const lines = gallery.find(".facts")
+  const chosen = gallery.selected.size
+  if (!cell) return lines.replaceChildren(make("p", "", "No cell to show."))
+  const shown = describeDecision(gallery, cell)
+  const title = make("p", "name", chosen > 1 ? `${chosen} cells selected` : `Cell ${cell.number} · ${cell.file}`)
+  const rows = [title, make("p", "", `Model: ${describeModel(cell)}`)]
+  if (cell.model?.set.length > 1) rows.push(make("p", "small", `Not ruled out: ${cell.model.set.join(", ")}`))
+  if (cell.model?.finer) rows.push(make("p", "small", `Finer opinion: ${cell.model.finer}`))
+  for (const reason of cell.model?.reasons ?? []) rows.push(make("p", "small", reason))
+  const by = decisionOf(gallery, cell.id)?.by
+  rows.push(make("p", "", `Person: ${shown.mark} ${shown.text}${by ? ` (${by})` : ""}`))
+  for (const comment of cell.comments) rows.push(make("p", "small", `✎ ${comment.by}: ${comment.text}`))
+  lines.replaceChildren(...rows)
+  gallery.find(".large img").alt = `Cell ${cell.number}, enlarged`
+}
+
+function announce(gallery, text) {
+  gallery.find(".live").textContent = text
+}

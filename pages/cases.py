@@ -1,0 +1,315 @@
+"""What did I decide?"""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import streamlit as st
+
+from bloodcell.cases import Case, CaseStore, CaseSummary, open_store
+from bloodcell.cases.backup import restore_backup, write_backup
+from bloodcell.cases.base import State
+from bloodcell.cases.differential import compare_differentials, differential_of
+from bloodcell.errors import BloodCellError
+from bloodcell.views import tables_cases as tables
+from bloodcell.views.components import (
+    chart_with_table,
+    how_computed,
+    open_page,
+    research_use_notice,
+    theme_mode,
+)
+from bloodcell.views.components_cases import (
+    add_images,
+    close_case,
+    delete_button,
+    new_case,
+    open_case,
+    report_buttons,
+    show_message,
+    sign_or_reopen,
+    tell,
+)
+from bloodcell.views.components_review import current_reviewer, reviewer_name, show_differential, show_review
+from bloodcell.views.figures_cases import comparison_figure
+from bloodcell.views.figures_images import escape_markdown
+
+CASES_PER_PAGE = 12
+HOW = """
+A **case** holds images without their metadata, what a model said of each cell, and what people decided. Every decision
+is a record that is only ever added to: time (UTC), who, hash of the cell's pixels, model and its fingerprint, what it
+said and how sure, what the person said; undoing adds another record. The cases lie in a database on this machine (or on
+the laboratory's server, where `BLOODCELL_DATABASE_URL` names one) and nowhere else.
+
+The **differential** counts the person's label, and where there is none yet the model's if it answered. Percentages are
+of white cells, with Wilson 95 % intervals; erythroblasts are given per 100 white cells, platelets apart. An
+*other or abnormal* cell counts as a white cell if the person said so. Differences between two cases carry Newcombe's
+95 % interval; where it leaves out zero they are marked as clear.
+"""
+
+
+def main() -> None:
+    """Show the list, one case, or two side by side, as the address says."""
+    open_page(
+        "Cases", "What did I decide? Cells that a model named and a person judged, their differential and report."
+    )
+    show_message()
+    try:
+        store = open_store()
+        shown = [case_id for case_id in st.query_params.get_all("case") if case_id]
+        if len(shown) == 2:
+            show_comparison(store.load_case(shown[0]), store.load_case(shown[1]))
+        elif shown:
+            show_case(store, store.load_case(shown[0]))
+        else:
+            show_list(store)
+    except BloodCellError as error:
+        st.error(escape_markdown(str(error)), icon=":material/error:")
+        if "case" in st.query_params:
+            st.button("To the list of cases", icon=":material/arrow_back:", on_click=close_case, key="cases_back_error")
+    how_computed(HOW)
+    research_use_notice()
+
+
+def show_list(store: CaseStore) -> None:
+    """All cases: search and state, and for each what can be done with it."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        search = st.text_input(
+            "Search", key="cases_search", icon=":material/search:", placeholder="identifier, notes or signature"
+        )
+        state = st.segmented_control(
+            "State", ["all", "open", "signed"], default="all", required=True, key="cases_state", persist_state="session"
+        )
+        new_case(store, key="cases_new")
+    found = store.list_cases(search, cast(State, state) if state in ("open", "signed") else None)
+    if not found:
+        is_filtered = bool(search.strip()) or state not in (None, "all")
+        st.info(
+            "No case matches. Search for less, or choose another state."
+            if is_filtered
+            else "No case yet. Start one with **New case**, or keep what you dropped on the page Classify as one.",
+            icon=":material/folder_open:",
+        )
+    num_pages = max(1, -(-len(found) // CASES_PER_PAGE))
+    page = 1
+    if num_pages > 1:
+        page = min(st.pagination(num_pages, key="cases_page"), num_pages)
+    shown = found[(page - 1) * CASES_PER_PAGE : page * CASES_PER_PAGE]
+    chosen = [case for case in shown if show_row(store, case)]
+    if len(found) > 1:
+        st.button(
+            "Compare the two that are ticked" if len(chosen) == 2 else "Tick two cases to compare them",
+            icon=":material/compare_arrows:",
+            key="cases_compare",
+            disabled=len(chosen) != 2,
+            on_click=open_case,
+            args=[case.id for case in chosen],
+        )
+    show_backup(store)
+
+
+def show_row(store: CaseStore, case: CaseSummary) -> bool:
+    """One case of the list; return whether it is ticked."""
+    with st.container(border=True, key=f"case_row_{case.id}"):
+        tick, words, actions = st.columns([0.6, 6, 5], vertical_alignment="center")
+        with tick:
+            ticked = st.checkbox(f"Tick {case.identifier}", key=f"cases_tick_{case.id}", label_visibility="collapsed")
+        with words:
+            icon = "lock" if case.state == "signed" else "edit_note"
+            notes = f"  \n:small[{escape_markdown(case.notes.splitlines()[0][:100])}]" if case.notes else ""
+            st.markdown(
+                f":material/{icon}: **{escape_markdown(case.identifier)}**  \n"
+                f":small[{escape_markdown(tables.describe_progress(case))} · changed "
+                f"{tables.describe_time(case.changed)} UTC]{notes}"
+            )
+        with actions, st.container(horizontal=True, horizontal_alignment="right", gap="small"):
+            resume = case.state == "open" and 0 < case.num_reviewed < case.num_cells
+            st.button(
+                "Resume" if resume else "Open",
+                icon=":material/play_arrow:" if resume else ":material/folder_open:",
+                key=f"cases_open_{case.id}",
+                type="primary" if resume else "secondary",
+                on_click=open_case,
+                args=(case.id,),
+            )
+            report_buttons(store, case, key=f"cases_list_{case.id}", only_pdf=True)
+            delete_button(store, case, key=f"cases_delete_{case.id}")
+    return ticked
+
+
+def show_case(store: CaseStore, case: Case) -> None:
+    """One case: review, sign-off, reports, and what else belongs to it."""
+    show_header(store, case)
+    if case.state == "signed" and case.signed_at is not None:
+        st.success(
+            f"Signed by **{escape_markdown(case.signed_by or '')}**, {tables.describe_time(case.signed_at)} UTC. "
+            "The case is locked." + ("" if case.has_pixels else " Its pictures were dropped at sign-off."),
+            icon=":material/lock:",
+        )
+    if case.num_cells:
+        show_review(case.id, key="cases")
+    else:
+        st.info("This case holds no cells yet. Add images to it.", icon=":material/add_photo_alternate:")
+    if case.state == "open":
+        add_images(store, case, key="cases_add", is_open=not case.num_cells)
+    sign_or_reopen(store, case, key="cases_sign", review_key="cases")
+    st.subheader("Report", anchor=False)
+    report_buttons(store, case, key="cases_report")
+    show_notes(store, case)
+    show_history(case)
+    delete_button(store, case, key="cases_delete")
+
+
+def show_header(store: CaseStore, case: Case) -> None:
+    """Which case this is, who reviews it, and its white count."""
+    title, name, count = st.columns([5, 4, 2.4], vertical_alignment="bottom", gap="medium")
+    with title, st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.button("All cases", icon=":material/arrow_back:", key="cases_back", on_click=close_case)
+        badge = ":green-badge[:material/lock: signed]" if case.state == "signed" else ":violet-badge[open]"
+        st.markdown(f"#### {escape_markdown(case.identifier)} {badge}", width="stretch")
+    with name:
+        reviewer_name()
+    with count:
+        st.number_input(
+            "White count, 10⁹/L",
+            min_value=0.01,
+            max_value=9999.0,
+            value=case.white_count,
+            step=0.1,
+            format="%.2f",
+            placeholder="not known",
+            key=f"cases_white_{case.id}",
+            on_change=save_white_count,
+            args=(store, case.id),
+            disabled=case.state == "signed",
+            help="White cells corrected for erythroblasts; from it the absolute numbers are computed",
+        )
+
+
+def save_white_count(store: CaseStore, case_id: str) -> None:
+    """Keep the white count that was entered."""
+    value = st.session_state[f"cases_white_{case_id}"]
+    tell(lambda: store.set_white_count(case_id, None if value is None else round(value, 2), current_reviewer()))
+
+
+def show_notes(store: CaseStore, case: Case) -> None:
+    """The notes, to read or to change."""
+    with st.expander("Notes", icon=":material/notes:", expanded=bool(case.notes)):
+        if case.state == "signed":
+            st.markdown(escape_markdown(case.notes) or "No notes.")
+            return
+        key = f"cases_notes_{case.id}"
+        text = st.text_area("Notes", value=case.notes, key=key, label_visibility="collapsed", max_chars=20_000)
+        st.button(
+            "Save the notes",
+            icon=":material/save:",
+            key=f"{key}_save",
+            on_click=save_notes,
+            args=(store, case.id, case.notes, text),
+        )
+
+
+def save_notes(store: CaseStore, case_id: str, before: str, text: str) -> None:
+    """Keep the notes as they were written, unless somebody else changed them meanwhile."""
+    if text.strip() != before:
+        tell(lambda: store.change_notes(case_id, text, current_reviewer(), before), "The notes are saved.")
+
+
+def show_history(case: Case) -> None:
+    """Every record of the case, newest first."""
+    with st.expander(f"History: {case.num_records} records, only ever added to", icon=":material/history:"):
+        st.dataframe(
+            tables.history_table(case),
+            hide_index=True,
+            column_config={"probability": st.column_config.NumberColumn(format="percent")},
+            alt="Every record of this case, newest first",
+        )
+
+
+def show_comparison(first: Case, second: Case) -> None:
+    """Two cases side by side, and how their percentages differ."""
+    st.button("All cases", icon=":material/arrow_back:", key="cases_back", on_click=close_case)
+    names = (first.identifier, second.identifier)
+    found = differential_of(first), differential_of(second)
+    differences = compare_differentials(*found)
+    clear = [one for one in differences if one.is_clear]
+    st.subheader(f"{escape_markdown(names[1])} compared with {escape_markdown(names[0])}", anchor=False)
+    if not all(one.num_white for one in found):
+        st.info("One of the two holds no white cells, so there is nothing to compare.", icon=":material/info:")
+    elif clear:
+        sentences = ", ".join(f"{one.name} {one.difference:+.1f} points".replace("-", "−") for one in clear)
+        st.markdown(f"**Clearly different**: {sentences}.")
+    else:
+        st.markdown("**No clear difference**: every 95 % interval of a difference holds zero.")
+    chart_with_table(
+        comparison_figure(differences, names, theme_mode()),
+        tables.comparison_table(differences, names),
+        key="cases_comparison",
+        alt=f"Difference of the percentages of white cells, {names[1]} less {names[0]}, with 95 % intervals",
+        column_config={
+            column: st.column_config.NumberColumn(format="%.1f")
+            for column in (f"{names[0]} %", f"{names[1]} %", "first %", "second %", "difference, points")
+        },
+    )
+    for column, case, one in zip(st.columns(2, gap="medium"), (first, second), found, strict=True):
+        with column:
+            st.markdown(f"##### {escape_markdown(case.identifier)}")
+            st.caption(escape_markdown(tables.describe_progress(case)))
+            show_differential(one, f"cases_compared_{case.id}")
+            st.button("Open", key=f"cases_open_{case.id}", on_click=open_case, args=(case.id,))
+
+
+def show_backup(store: CaseStore) -> None:
+    """All cases into one file, and back."""
+    with st.expander("Back up and restore", icon=":material/backup:"):
+        st.download_button(
+            "Back up all cases",
+            make_backup(store),
+            file_name="cases.bloodcell-backup",
+            mime="application/octet-stream",
+            icon=":material/download:",
+            key="cases_backup",
+            on_click="ignore",
+            help="One file with every case, its pictures and its whole history",
+        )
+        file = st.file_uploader("A backup to restore from", key="cases_restore_file", type=None)
+        st.button(
+            "Restore what is not here",
+            icon=":material/restore:",
+            key="cases_restore",
+            disabled=file is None,
+            on_click=restore,
+            args=(store, file),
+            help="Cases that are here already stay as they are",
+        )
+
+
+def make_backup(store: CaseStore) -> Callable[[], bytes]:
+    """Return a function that makes the backup when it is asked for."""
+
+    def make() -> bytes:
+        with tempfile.TemporaryDirectory(prefix="bloodcell-backup-") as folder:
+            path = Path(folder) / "cases"
+            write_backup(store, path)
+            return path.read_bytes()
+
+    return make
+
+
+def restore(store: CaseStore, file: Any) -> None:
+    """Bring back the cases of an uploaded backup that are not here."""
+
+    def run() -> str:
+        with tempfile.TemporaryDirectory(prefix="bloodcell-restore-") as folder:
+            path = Path(folder) / "backup"
+            path.write_bytes(file.getvalue())
+            done = restore_backup(store, path)
+        renamed = "".join(f" {old} is now called {new}." for old, new in done.renamed.items())
+        kept = f" {len(done.present)} were here already and stayed as they are." if done.present else ""
+        return f"{len(done.identifiers)} cases were restored.{renamed}{kept}"
+
+    tell(run)
+
+
+main()

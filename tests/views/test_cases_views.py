@@ -1,0 +1,124 @@
+"""Figures and tables of cases hold the numbers of the differential; files find their way into a case."""
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+
+from bloodcell.cases import OTHER, CaseStore, Choice, encode_pixels
+from bloodcell.cases.differential import compare_differentials, compute_differential, differential_of
+from bloodcell.cases.reports import RESEARCH_USE
+from bloodcell.dataset import CLASS_NAMES
+from bloodcell.errors import CaseLockedError
+from bloodcell.inference import read_image
+from bloodcell.inference.classifier import classify_image
+from bloodcell.views import components, tables_cases
+from bloodcell.views.figures_cases import comparison_figure, differential_figure
+from bloodcell.views.intake import keep_files
+from tests.made_cases import make_answer, make_image
+from tests.pictures import bad_files
+from tests.shelf import write_artifact
+
+
+@pytest.fixture
+def store(tmp_path):
+    return CaseStore(sa.engine.make_url(f"sqlite:///{tmp_path / 'cases.sqlite'}"))
+
+
+@pytest.fixture
+def case(store):
+    case_id = store.create_case("S", "Ana")
+    labels = ["neutrophil"] * 6 + ["lymphocyte"] * 3 + ["erythroblast", "platelet", "monocyte"]
+    answers = [[make_answer(label, finer_label="band neutrophil" if n < 2 else None)] for n, label in enumerate(labels)]
+    store.add_images(case_id, [make_image(n) for n in range(len(labels))], answers, "Ana")
+    cells = store.load_case(case_id).cells
+    store.decide(case_id, [Choice(cells[-1].id, OTHER, "blast")], "Ana", store.newest_record(case_id))
+    store.set_white_count(case_id, 5.0, "Ana")
+    return store.load_case(case_id)
+
+
+@pytest.mark.parametrize("mode", ["light", "dark"])
+def test_the_figure_draws_the_differential(case, mode):
+    found = differential_of(case)
+    figure = differential_figure(found, mode)
+    bars = {
+        name.removeprefix("<i>").removesuffix("</i>"): x
+        for name, x in zip(figure.data[1].y, figure.data[1].x, strict=True)
+    }
+    assert bars == pytest.approx({share.name: share.percent for share in found.shares})
+    error = figure.data[1].error_x
+    highs = np.array(figure.data[1].x) + np.array(error.array)
+    assert highs[::-1] == pytest.approx([share.high for share in found.shares])
+    ranges = {
+        name: (base, base + x)
+        for name, base, x in zip(figure.data[0].y, figure.data[0].base, figure.data[0].x, strict=True)
+    }
+    assert ranges["neutrophil"] == (40, 80)
+    assert differential_figure(compute_differential([]), mode).data, "an empty case can be drawn"
+
+
+def test_the_tables_hold_the_same_numbers(case):
+    found = differential_of(case)
+    table = tables_cases.differential_table(found)
+    assert table["n"].tolist() == [share.count for share in found.shares]
+    assert table.loc[0, "95 % interval"] == f"{found.shares[0].low:.1f} to {found.shares[0].high:.1f}"
+    assert "band neutrophil (network's opinion)" in set(table["type"])
+    assert "10⁹/L" in table and "10⁹/L" not in tables_cases.differential_table(compute_differential(case.cells))
+    beside = " ".join(tables_cases.describe_beside(found))
+    assert "1 erythroblast: 10.0 per 100 white cells" in beside and "1 × blast (a white cell)" in beside
+    history = tables_cases.history_table(case)
+    assert history["no."].tolist() == list(range(case.num_records, 0, -1))
+
+
+def test_the_comparison_shows_what_is_clear(case):
+    other = compute_differential([])
+    same = compare_differentials(differential_of(case), differential_of(case))
+    figure = comparison_figure(same, ("a", "b"), "light")
+    assert set(figure.data[0].x) == {0.0}
+    table = tables_cases.comparison_table(same, ("a", "b"))
+    assert list(table.columns) == ["type", "a %", "b %", "difference, points", "95 % interval", "clear"]
+    assert not any(table["clear"])
+    assert not comparison_figure(compare_differentials(differential_of(case), other), ("a", "b"), "dark").data[0].x
+
+
+def test_reports_and_pages_carry_the_same_notice():
+    assert components.RESEARCH_USE == RESEARCH_USE
+
+
+class PlainEngine:
+    """An engine without a network: its logits follow from the mean colour, so that equal pixels get equal answers."""
+
+    def compute_logits(self, inputs):
+        return (inputs.mean(axis=(1, 2)) @ np.arange(24).reshape(3, 8) / 3).astype(np.float32)
+
+
+def test_files_become_cells_with_the_classifiers_answers(store, tmp_path):
+    """Same pixels, same answer as the classifier gives; what cannot be read is named and stops nothing."""
+    artifact, engine = write_artifact(tmp_path / "artifacts", "cnn_3"), PlainEngine()
+    files = [(f"cell {n}.png", encode_pixels(make_image(n).pixels // (1 + n % 3))) for n in range(10)]
+    broken = [(name, data) for name, (data, _) in list(bad_files().items())[:2]]
+    case_id = store.create_case("S", "Ana")
+    told: list[int] = []
+    intake = keep_files(store, case_id, [*files[:5], *broken, *files[5:]], "Ana", artifact, engine, told.append)
+    assert (intake.num_added, len(intake.failed)) == (10, 2) and told == list(range(1, 13))
+    assert "2 files could not be read" in intake.describe()
+    case = store.load_case(case_id)
+    for cell, (name, data) in zip(case.cells, files, strict=True):
+        expected = classify_image(read_image(data, name), artifact, engine)
+        assert cell.file == name and cell.answer.fingerprint == artifact.fingerprint
+        assert cell.answer.details["probabilities"] == pytest.approx(expected.probabilities, abs=1e-6)
+        assert cell.answer.label in CLASS_NAMES
+        assert cell.answer.details["thresholds"] and cell.answer.details["versions"]
+    again = keep_files(store, case_id, files, "Ana", artifact, engine)
+    assert (again.num_added, again.num_present) == (0, 10)
+
+
+def test_without_a_model_cells_are_labelled_by_hand_and_a_signed_case_takes_none(store):
+    case_id = store.create_case("S", "Ana")
+    files = [("a.png", encode_pixels(make_image(1).pixels))]
+    assert keep_files(store, case_id, files, "Ana").num_added == 1
+    case = store.load_case(case_id)
+    assert case.cells[0].answer is None
+    store.decide(case_id, [Choice(case.cells[0].id, "monocyte")], "Ana", case.num_records)
+    store.sign_off(case_id, "Ana", True, store.newest_record(case_id))
+    with pytest.raises(CaseLockedError):
+        keep_files(store, case_id, [("b.png", encode_pixels(make_image(2).pixels))], "Ana")
