@@ -59,6 +59,7 @@ def measure(contenders: Sequence[Contender], effort: Effort, num_threads: int) -
                 runner: KerasRunner | LitertRunner = keras_runners[contender.name]
             else:
                 runner = LitertRunner(contender, num_threads, len(inputs))
+            gc.collect()
             for size in effort.batch_sizes:
                 samples[index][size] += time_passes(runner.runner(size), inputs[:size], effort.visit_s)
     return samples
@@ -69,7 +70,6 @@ def time_passes(run: Run, inputs: np.ndarray, visit_s: float) -> list[float]:
     run(inputs)
     run(inputs)
     seconds: list[float] = []
-    gc.collect()
     gc.disable()
     try:
         start = time.perf_counter()

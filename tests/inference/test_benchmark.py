@@ -126,6 +126,7 @@ def test_models_take_turns_in_every_round(monkeypatch):
 
     monkeypatch.setattr(measure_time, "LitertRunner", FakeRunner)
     monkeypatch.setattr(measure_time, "report_progress", lambda *_: None)
+    monkeypatch.setattr(measure_time.gc, "collect", lambda: 0)
     names = [f"model_{index}" for index in range(6)]
     contenders = [Contender(name, "", "litert", "float16", "form") for name in names]
     effort = Effort(3, 0.0, (1, STEP_BATCH_SIZE))
