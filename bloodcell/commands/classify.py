@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from bloodcell.artifact import Artifact
     from bloodcell.inference.classifier import Answer
     from bloodcell.inference.engine import Engine
+    from bloodcell.inference.guard import Guard
 
 
 def add_parser(subparsers: Any) -> None:
@@ -19,20 +20,28 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "classify",
         help="classify images of single cells",
-        description="One answer per file, in order; a file that cannot be read gets an error and stops nothing. "
+        description="One answer per file, in order; a file that cannot be read gets an error and stops nothing. Where "
+        "the default model has a guard, it refuses what is no cell or unlike the training images, and says why. "
         "Research and teaching only, not a medical device.",
     )
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="image file, or folder of images")
     parser.add_argument("--model", metavar="NAME", help="trained model; else the fastest of the best on val")
+    parser.add_argument(
+        "--coverage",
+        type=_share,
+        metavar="SHARE",
+        help="share of cells whose set of possible types shall hold the right one (0.99)",
+    )
     parser.add_argument("--json", action="store_true", help="JSON on standard output")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Answer every file."""
-    artifact = _choose_model(options.model)
+    artifact, default = _choose_models(options.model)
     engine = _load_engine(artifact)
-    answers = list(_classify(options.paths, artifact, engine))
+    guard = _load_guard(default, artifact, engine)
+    answers = list(_classify(options.paths, artifact, engine, guard, options.coverage))
     if options.json:
         print_json([answer.to_dict() for answer in answers])
     else:
@@ -42,14 +51,30 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _choose_model(name: str | None) -> "Artifact":
-    if name is not None:
-        return find_artifact(name)
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"must lie between 0 and 1, received {text}")
+    return value
+
+
+def _choose_models(name: str | None) -> "tuple[Artifact, Artifact]":
+    """Return the model that is asked, and the default model, whose guard decides whether there is an answer."""
     from bloodcell.inference.benchmark import load_benchmark
     from bloodcell.inference.classifier import choose_default_model
 
+    asked = None if name is None else find_artifact(name)
     shelf = load_shelf_aloud()
-    return shelf.artifacts[choose_default_model(shelf, load_benchmark())]
+    default = shelf.artifacts[choose_default_model(shelf, load_benchmark())]
+    return asked or default, default
+
+
+def _load_guard(default: "Artifact", asked: "Artifact", engine: "Engine") -> "Guard | None":
+    from bloodcell.inference.guard import has_guard, load_guard
+
+    if not has_guard(default):
+        return None
+    return load_guard(default, engine if default.fingerprint == asked.fingerprint else _load_engine(default))
 
 
 def _load_engine(artifact: "Artifact") -> "Engine":
@@ -62,11 +87,14 @@ def _load_engine(artifact: "Artifact") -> "Engine":
         return load_engine(artifact)
 
 
-def _classify(paths: Sequence[Path], artifact: "Artifact", engine: "Engine") -> "Iterator[Answer]":
+def _classify(
+    paths: Sequence[Path], artifact: "Artifact", engine: "Engine", guard: "Guard | None", coverage: float | None
+) -> "Iterator[Answer]":
     """Yield answers in the order of the paths, the images of a folder in its place."""
     from bloodcell.errors import ImageError
     from bloodcell.inference.classifier import classify_files, failed_answer
     from bloodcell.inference.images import list_images
+    from bloodcell.inference.prediction_sets import COVERAGE
 
     for path in paths:
         if not path.is_dir():
@@ -77,14 +105,16 @@ def _classify(paths: Sequence[Path], artifact: "Artifact", engine: "Engine") -> 
             except ImageError as error:
                 yield failed_answer(str(path), error, artifact)
                 continue
-        yield from classify_files(files, artifact, engine)
+        yield from classify_files(files, artifact, engine, guard, coverage or COVERAGE)
 
 
 def _print_answer(answer: "Answer") -> None:
     if answer.label is None:
-        print(f"{answer.file}: {answer.status}")
+        possible = f", {' or '.join(answer.prediction_set)}" if answer.prediction_set else ""
+        print(f"{answer.file}: {answer.status.replace('_', ' ')}{possible}")
     else:
         others = ", ".join(answer.prediction_set[1:])
-        print(f"{answer.file}: {answer.label}, {percent(answer.probability, 1)}{f', or {others}' if others else ''}")
+        certainty = "> 99.9 %" if (answer.probability or 0) >= 0.9995 else percent(answer.probability, 1)
+        print(f"{answer.file}: {answer.label}, {certainty}{f', or {others}' if others else ''}")
     for reason in answer.reasons:
         print(f"    {reason}")
