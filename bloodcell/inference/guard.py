@@ -17,6 +17,7 @@ better) would have to travel with the artifact.
 """
 
 import io
+import zipfile
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,14 +30,10 @@ from bloodcell.inference.engine import Engine, Outputs
 from bloodcell.inference.guard_density import Mixture
 from bloodcell.inference.guard_pixels import GROUPS, PixelDescription, describe_pixels
 from bloodcell.inference.guard_words import explain_features, explain_pixels, explain_set, is_no_cell
-from bloodcell.inference.prediction_sets import threshold_of_scores
+from bloodcell.inference.prediction_sets import COVERAGE, threshold_of_scores
 from bloodcell.inference.views import compute_view_probabilities
 
 GUARD_FILE = "guard.npz"
-COVERAGE = 0.99
-"""Coverage of the conformal set where the reader chooses none."""
-COVERAGES = (0.9, 0.95, 0.98, 0.99, 0.995, 0.998)
-"""What the reader may choose from."""
 
 Verdict = Literal["ok", "uncertain", "unfamiliar", "not_a_cell"]
 
@@ -81,13 +78,14 @@ class Examination:
         possible: Indices of the classes that remain possible, most probable first; empty where the image was refused
             before any network was asked.
         reasons: Sentences; empty where all is well.
-        strangeness: (pixels, features) as shares of their limits, above 1 where refused; features NaN if not reached.
+        strangeness: (pixels, features) as shares of their limits, above 1 where refused; None for features that were
+            not looked at.
     """
 
     status: Verdict
     possible: tuple[int, ...]
     reasons: tuple[str, ...]
-    strangeness: tuple[float, float]
+    strangeness: tuple[float, float | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,8 +145,8 @@ class Guard:
         shares = np.array(parts) / parameters.part_limits
         no_cell = is_no_cell(pixels, index, shares)
         reasons = explain_pixels(pixels, index, shares, parameters.usual, no_cell)
-        strangeness = (float(score / parameters.pixel_limit), float("nan"))
-        return Examination("not_a_cell" if no_cell else "unfamiliar", (), reasons, strangeness)
+        strangeness = float(score / parameters.pixel_limit)
+        return Examination("not_a_cell" if no_cell else "unfamiliar", (), reasons, (strangeness, None))
 
     def _judge_passed(
         self,
@@ -199,7 +197,7 @@ def load_guard(artifact: Artifact, engine: Engine) -> Guard | None:
     path = artifact.directory / GUARD_FILE
     try:
         return Guard(parse_parameters(path.read_bytes()), artifact, engine)
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise ArtifactDamagedError(
             f"{path} cannot be read ({error}). Run `./dev python -m bloodcell measure guard {artifact.name}`."
         ) from error
@@ -221,7 +219,7 @@ def parse_parameters(data: bytes) -> GuardParameters:
 
     Raises:
         KeyError: An array is missing.
-        ValueError: The bytes are no .npz file.
+        ValueError, zipfile.BadZipFile: The bytes are no .npz file.
     """
     with np.load(io.BytesIO(data), allow_pickle=False) as stored:
         mixture = Mixture(*(stored[f"mixture_{name}"].astype(np.float64) for name in _MIXTURE_ARRAYS))

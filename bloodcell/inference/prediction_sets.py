@@ -6,7 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 
 COVERAGE = 0.99
-"""Share of images whose set holds the right class, promised for images like those of val."""
+"""Share of images whose set holds the right class, promised for images like those of val, where none is chosen."""
+COVERAGES = (0.9, 0.95, 0.98, 0.99, 0.995, 0.998)
+"""What a reader may choose from; a thousand images of val cannot promise much more than the last."""
 
 
 def fit_set_threshold(y_true: np.ndarray, y_score: np.ndarray, coverage: float = COVERAGE) -> float:

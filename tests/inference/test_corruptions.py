@@ -11,20 +11,9 @@ from scipy import ndimage
 from bloodcell.inference.corruptions import CORRUPTIONS, SEVERITIES, corrupt_images
 
 
-@pytest.fixture(scope="module")
-def cells() -> np.ndarray:
-    """Eight drawn cells: a grainy violet nucleus in a pale body on warm ground."""
-    generator = np.random.default_rng(3)
-    rows, columns = np.mgrid[:64, :64]
-    images = np.empty((8, 64, 64, 3))
-    for image in images:
-        row, column = generator.integers(26, 38, 2)
-        distance = np.hypot(rows - row, columns - column)
-        image[:] = (250, 226, 200)
-        image[distance < 20] = (190, 160, 190)
-        image[distance < 11] = (80, 40, 120)
-        image += generator.normal(0, 6, image.shape)
-    return np.clip(images, 0, 255).astype(np.uint8)
+@pytest.fixture
+def cells(drawn_cells) -> np.ndarray:
+    return drawn_cells[:8]
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
