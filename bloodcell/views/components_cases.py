@@ -267,12 +267,22 @@ def _confirm_deletion(store: CaseStore, case: CaseSummary) -> None:
         "be gone. Only a backup could bring it back."
     )
     with st.container(horizontal=True):
-        if st.button("Delete for good", type="primary", icon=":material/delete_forever:", key="cases_delete_really"):
-            if tell(lambda: store.delete_case(case.id), f"{case.identifier} was deleted."):
-                close_case()
+        if st.button(
+            "Delete for good",
+            type="primary",
+            icon=":material/delete_forever:",
+            key="cases_delete_really",
+            on_click=_delete,
+            args=(store, case),
+        ):
             st.rerun()
         if st.button("Keep it", key="cases_delete_not"):
             st.rerun()
+
+
+def _delete(store: CaseStore, case: CaseSummary) -> None:
+    if tell(lambda: store.delete_case(case.id), f"{case.identifier} was deleted."):
+        close_case()
 
 
 def _start_case(store: CaseStore, key: str) -> None:

@@ -60,5 +60,11 @@ GROUPS: dict[str, tuple[PageEntry, ...]] = {
             ":material/hematology:",
             "What is this cell? Drop an image and read the answers.",
         ),
+        PageEntry(
+            "cases.py",
+            "Cases",
+            ":material/fact_check:",
+            "What did I decide? Review cells, count them, sign, report.",
+        ),
     ),
 }
