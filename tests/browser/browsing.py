@@ -23,6 +23,7 @@ def start_server(artifacts: Path, cache: Path) -> tuple[subprocess.Popen, str]:
         **{name: value for name, value in os.environ.items() if not name.startswith("BLOODCELL_")},
         "BLOODCELL_ARTIFACTS": str(artifacts),
         "BLOODCELL_CACHE": str(cache),
+        "BLOODCELL_HOME": str(cache / "home"),
     }
     options = ["--server.port", str(port), "--server.address", "127.0.0.1", "--server.headless", "true"]
     cache.mkdir(parents=True, exist_ok=True)

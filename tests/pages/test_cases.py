@@ -1,0 +1,262 @@
+"""The page Cases: empty, a list, one case open and signed, two compared, and what can go wrong."""
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from bloodcell.cases import OTHER, Choice, open_store
+from bloodcell.cases.backup import write_backup
+from bloodcell.cases.reports import RESEARCH_USE
+from tests.made_cases import make_answer, make_image
+
+PAGE = Path(__file__).parents[2] / "pages" / "cases.py"
+
+
+@pytest.fixture
+def empty_shelf(tmp_path, monkeypatch):
+    """No trained model: the page must do without."""
+    monkeypatch.setenv("BLOODCELL_ARTIFACTS", str(tmp_path / "none"))
+
+
+@pytest.fixture
+def make_case(empty_shelf):
+    """Return a function that fills a case in the store that the page uses."""
+
+    def make(identifier="Smear 1", labels=("neutrophil",) * 3 + ("lymphocyte",), decided=0):
+        store = open_store()
+        case_id = store.create_case(identifier, "Ana")
+        offset = sum(map(ord, identifier)) * 1000
+        answers = [[make_answer(label)] for label in labels]
+        store.add_images(case_id, [make_image(offset + n) for n in range(len(labels))], answers, "Ana")
+        case = store.load_case(case_id)
+        if decided:
+            choices = [Choice(cell.id, cell.answer.label) for cell in case.cells[:decided]]
+            store.decide(case_id, choices, "Ana", case.num_records)
+        return case_id
+
+    return make
+
+
+def open_page(*case_ids):
+    at = AppTest.from_file(str(PAGE), default_timeout=120)
+    if case_ids:
+        at.query_params["case"] = list(case_ids)
+    return at.run()
+
+
+def words(at):
+    """Return everything that the page says, as one text without the backslashes of escaped Markdown."""
+    kinds = (at.markdown, at.caption, at.info, at.warning, at.error, at.success, at.subheader, at.title)
+    return "\n".join(str(element.value) for kind in kinds for element in kind).replace("\\", "")
+
+
+def address(at):
+    """Return the cases in the address."""
+    value = at.query_params.get("case", [])
+    return [value] if isinstance(value, str) else value
+
+
+def click(at, label, key=None):
+    button = next(b for b in at.button if b.label == label and (key is None or b.key == key))
+    return button.click().run()
+
+
+def test_an_empty_list_says_how_to_begin(empty_shelf):
+    at = open_page()
+    assert not at.exception
+    assert "No case yet" in words(at) and RESEARCH_USE in words(at)
+
+
+def test_a_case_is_started_and_opens(empty_shelf):
+    at = open_page()
+    at.text_input(key="cases_new_identifier").set_value("Präparat 7 *x*")
+    at.text_area(key="cases_new_notes").set_value("first")
+    click(at, "Start the case")
+    assert not at.exception
+    case = open_store().list_cases()[0]
+    assert (case.identifier, case.notes) == ("Präparat 7 *x*", "first")
+    assert address(at) == [case.id]
+    assert "no cells yet" in words(at) and "Präparat 7 *x*" in words(at)
+
+
+def test_a_taken_or_empty_identifier_is_refused_in_words(make_case):
+    make_case("Smear 1")
+    at = open_page()
+    at.text_input(key="cases_new_identifier").set_value("Smear 1")
+    click(at, "Start the case")
+    assert "already a case" in words(at)
+    at.text_input(key="cases_new_identifier").set_value("   ")
+    click(at, "Start the case")
+    assert "needs an identifier" in words(at)
+    assert len(open_store().list_cases()) == 1
+
+
+def test_the_list_is_searched_and_filtered(make_case):
+    make_case("Smear 1")
+    signed = make_case("Smear 2", labels=("neutrophil",), decided=1)
+    store = open_store()
+    store.sign_off(signed, "Dr. Ruiz", True, store.newest_record(signed))
+    at = open_page()
+    assert "Smear 1" in words(at) and "signed by Dr. Ruiz" in words(at)
+    assert [b.label for b in at.button if b.key.startswith("cases_open_")] == ["Open", "Open"]
+    at.text_input(key="cases_search").set_value("ruiz").run()
+    assert "Smear 2" in words(at) and "Smear 1" not in words(at)
+    at.text_input(key="cases_search").set_value("nothing").run()
+    assert "No case matches" in words(at)
+
+
+def test_a_case_begun_can_be_resumed(make_case):
+    case_id = make_case(decided=2)
+    at = open_page()
+    assert "2 of 4 cells reviewed" in words(at)
+    click(at, "Resume")
+    assert address(at) == [case_id]
+    assert not at.exception and "4 white cells" in words(at) and "preliminary" in words(at)
+
+
+def test_an_open_case_shows_review_differential_sign_off_and_reports(make_case):
+    at = open_page(make_case(decided=1))
+    assert not at.exception
+    text = words(at)
+    assert "Only 4 white cells: below 100" in text and "Adult ranges (grey)" in text and RESEARCH_USE in text
+    assert "Sign-off" in [subheader.value for subheader in at.subheader]
+    labels = [button.label for button in at.get("download_button") if button.label != "CSV"]
+    assert labels == ["PDF", "Cells, CSV", "Differential, CSV", "JSON", "Labelled set", "Corrections only"]
+
+
+def test_sign_off_is_refused_then_done_and_locks(make_case):
+    case_id = make_case(decided=3)
+    at = open_page(case_id)
+    at.text_input(key=f"cases_sign_name_{case_id}").set_value("Dr. Ruiz")
+    click(at, "Sign and lock the case")
+    assert "cannot be signed yet: 1 cell is not reviewed (no. 4)" in words(at)
+    store = open_store()
+    case = store.load_case(case_id)
+    store.decide(case_id, [Choice(case.cells[3].id, OTHER, "blast")], "Ana", case.num_records)
+    at.run()
+    at.text_input(key=f"cases_sign_name_{case_id}").set_value("  ")
+    click(at, "Sign and lock the case")
+    assert "needs the reviewer's name" in words(at)
+    at.text_input(key=f"cases_sign_name_{case_id}").set_value("Dr. Ruiz")
+    at.radio(key=f"cases_sign_pictures_{case_id}").set_value("drop")
+    click(at, "Sign and lock the case")
+    assert "Signed by Dr. Ruiz" in words(at) and "dropped at sign-off" in words(at)
+    after = store.load_case(case_id)
+    assert (after.state, after.has_pixels) == ("signed", False)
+    assert not [b for b in at.button if b.label == "Sign and lock the case"]
+
+
+def test_what_changed_unseen_is_not_signed(make_case):
+    case_id = make_case(decided=4)
+    at = open_page(case_id)
+    store = open_store()
+    case = store.load_case(case_id)
+    store.decide(case_id, [Choice(case.cells[0].id, "basophil")], "Ben", case.num_records)
+    at.text_input(key=f"cases_sign_name_{case_id}").set_value("Dr. Ruiz")
+    click(at, "Sign and lock the case")
+    assert "Ben said 'basophil' of cell no. 1" in words(at)
+    assert store.load_case(case_id).state == "open"
+
+
+def test_a_signed_case_is_reopened_with_a_reason(make_case):
+    case_id = make_case(decided=4)
+    store = open_store()
+    store.sign_off(case_id, "Dr. Ruiz", True, store.newest_record(case_id))
+    at = open_page(case_id)
+    click(at, "Reopen the case")
+    assert "needs a reason" in words(at)
+    at.text_input(key="cases_sign_reason").set_value("second opinion")
+    click(at, "Reopen the case")
+    assert "open again" in words(at)
+    assert store.load_case(case_id).records[-1].text == "second opinion"
+
+
+def test_notes_and_white_count_are_kept(make_case):
+    case_id = make_case(decided=4)
+    at = open_page(case_id)
+    at.number_input(key=f"cases_white_{case_id}").set_value(6.4).run()
+    assert open_store().load_case(case_id).white_count == 6.4
+    at.text_area(key=f"cases_notes_{case_id}").set_value("second smear").run()
+    click(at, "Save the notes")
+    assert open_store().load_case(case_id).notes == "second smear" and "notes are saved" in words(at)
+
+
+def test_deleting_asks_first(make_case):
+    case_id = make_case()
+    at = open_page(case_id)
+    click(at, "Delete")
+    assert "will be gone" in words(at) and open_store().list_cases()
+    click(at, "Delete for good")
+    assert open_store().list_cases() == [] and "case" not in at.query_params
+    assert "was deleted" in words(at)
+
+
+def test_two_cases_are_compared(make_case):
+    first = make_case("Monday", labels=("neutrophil",) * 40 + ("lymphocyte",) * 10)
+    second = make_case("Friday", labels=("neutrophil",) * 10 + ("lymphocyte",) * 40)
+    at = open_page()
+    for case_id in (first, second):
+        at.checkbox(key=f"cases_tick_{case_id}").check().run()
+    click(at, "Compare the two that are ticked")
+    assert not at.exception and "Clearly different" in words(at)
+    assert "neutrophil −60.0 points" in words(at) or "neutrophil +60.0 points" in words(at)
+
+
+def test_a_deleted_case_in_the_address_is_a_sentence(empty_shelf):
+    at = open_page("0" * 32)
+    assert not at.exception and "This case is not there" in words(at)
+    click(at, "To the list of cases")
+    assert "No case yet" in words(at)
+
+
+def test_a_database_that_cannot_be_used_is_a_sentence(empty_shelf, tmp_path, monkeypatch):
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "cases.sqlite").write_bytes(b"no database" * 100)
+    monkeypatch.setenv("BLOODCELL_HOME", str(tmp_path / "bad"))
+    at = open_page()
+    assert not at.exception and "cannot be used" in words(at) and RESEARCH_USE in words(at)
+
+
+def test_images_are_added_without_a_model_and_wrong_ones_are_named(empty_shelf):
+    from bloodcell.cases import encode_pixels
+
+    case_id = open_store().create_case("S", "Ana")
+    at = open_page(case_id)
+    at.file_uploader[0].upload("good.png", encode_pixels(make_image(1).pixels), "image/png")
+    at.file_uploader[0].upload("bad.png", b"text", "image/png")
+    at.run()
+    click(at, "Add 2 to this case")
+    assert "1 cell was added, 1 file could not be read" in words(at) and "bad.png" in words(at)
+    assert [cell.file for cell in open_store().load_case(case_id).cells] == ["good.png"]
+
+
+def test_a_backup_is_restored(make_case, tmp_path):
+    case_id = make_case("Smear 1", decided=2)
+    write_backup(open_store(), tmp_path / "b")
+    open_store().delete_case(case_id)
+    at = open_page()
+    at.file_uploader(key="cases_restore_file").upload("b", (tmp_path / "b").read_bytes(), "application/octet-stream")
+    at.run()
+    click(at, "Restore what is not here")
+    assert "1 cases were restored" in words(at) or "1 case was restored" in words(at)
+    assert open_store().load_case(case_id).num_reviewed == 2
+
+
+def test_the_reviewers_name_stands_in_the_records(make_case):
+    case_id = make_case()
+    at = open_page(case_id)
+    at.text_input(key="reviewer").set_value("Dr. Ben").run()
+    at.number_input(key=f"cases_white_{case_id}").set_value(5.0).run()
+    assert open_store().load_case(case_id).records[-1].reviewer == "Dr. Ben"
+
+
+def test_a_login_gives_the_name(make_case):
+    case_id = make_case()
+    at = AppTest.from_file(str(PAGE), default_timeout=120)
+    at.user = {"is_logged_in": True, "name": "Dr. Login", "email": "login@example.org"}
+    at.query_params["case"] = case_id
+    at.run()
+    assert "Reviewing as **Dr. Login**" in words(at)
+    at.number_input(key=f"cases_white_{case_id}").set_value(5.0).run()
+    assert open_store().load_case(case_id).records[-1].reviewer == "Dr. Login"
