@@ -19,13 +19,13 @@ def artifacts_directory() -> Path:
 
 
 def cache_directory() -> Path:
-    """Return the user's cache folder for this project: `BLOODCELL_CACHE`, else the system's place. It may not exist yet."""
+    """Return the user's cache folder: `BLOODCELL_CACHE`, else the system's place. It may not exist yet."""
     override = os.environ.get("BLOODCELL_CACHE")
     return Path(override).expanduser() if override else Path(user_cache_dir("bloodcell"))
 
 
 def data_directory() -> Path:
-    """Return the user's data folder for this project: `BLOODCELL_HOME`, else the system's place. It may not exist yet."""
+    """Return the user's data folder: `BLOODCELL_HOME`, else the system's place. It may not exist yet."""
     override = os.environ.get("BLOODCELL_HOME")
     return Path(override).expanduser() if override else Path(user_data_dir("bloodcell"))
 
