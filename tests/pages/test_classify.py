@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pictures import bad_files, draw_cell, encode, odd_files
+from shelf import write_artifact
 from streamlit.testing.v1 import AppTest
 
 from bloodcell.artifact import load_artifact
@@ -14,8 +16,6 @@ from bloodcell.errors import EngineError
 from bloodcell.evaluation import softmax
 from bloodcell.views import cache, components_engines
 from bloodcell.views.background import find_job, forget_job
-from tests.pictures import bad_files, draw_cell, encode, odd_files
-from tests.shelf import write_artifact
 
 APP = Path(__file__).parents[2] / "app.py"
 NOTICE = "For research and teaching only"

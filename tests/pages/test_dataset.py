@@ -4,13 +4,13 @@ import threading
 from pathlib import Path
 
 import pytest
+from pictures import draw_cell, encode
 from streamlit.testing.v1 import AppTest
 
 from bloodcell.dataset import CLASS_NAMES, load_split
 from bloodcell.errors import DownloadError
 from bloodcell.views import components
 from bloodcell.views.background import find_job, forget_job
-from tests.pictures import draw_cell, encode
 
 APP = Path(__file__).parents[2] / "app.py"
 
