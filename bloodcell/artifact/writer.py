@@ -112,5 +112,5 @@ def _serialize_predictions(predictions: list[Predictions]) -> bytes:
         arrays[f"{one.split}_logits"] = one.logits.astype(np.float32)
         arrays[f"{one.split}_image_hashes"] = one.image_hashes.astype(np.uint64)
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()
