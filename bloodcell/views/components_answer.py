@@ -93,7 +93,7 @@ def _show_verdict(cell: CellImage, scores: dict[str, np.ndarray], pending: Seque
     glyph = f':color[{CLASS_GLYPHS[label]}]{{foreground="{class_color(label)}"}}'
     st.html(_STYLE)
     with st.container(key="verdict"):
-        probability = probability_text(float(values[label]))
+        probability = probability_text(float(values[label])).replace(" ", "\N{NO-BREAK SPACE}")
         st.header(f"{glyph} {CLASS_NAMES[label].capitalize()}, {probability}", anchor=False)
     role = "the default classifier" if name == cache.default_model() else "the best on val of those that are on"
     truth = ""
