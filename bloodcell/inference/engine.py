@@ -77,6 +77,7 @@ class Engine:
             )
         self.input_shape = signatures[0][1:]
         self._input, self._logits, self._maps = inputs[0]["index"], by_rank[2], by_rank.get(4)
+        self._output_shapes = {details["index"]: tuple(int(n) for n in details["shape"][1:]) for details in outputs}
         self._batch = 1
 
     @property
@@ -114,7 +115,7 @@ class Engine:
         with self._lock:
             try:
                 if len(inputs) == 0:
-                    return [self._interpreter.get_tensor(index)[:0] for index in wanted]
+                    return [np.zeros((0, *self._output_shapes[index]), np.float32) for index in wanted]
                 parts = [self._run(inputs[start : start + self.largest_batch], wanted) for start in starts]
                 return [np.concatenate(each) for each in zip(*parts, strict=True)]
             except (ValueError, RuntimeError) as error:

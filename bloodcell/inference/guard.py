@@ -3,10 +3,11 @@
 Three looks, in this order, each with a limit chosen on val:
 
 1. The pixels (`guard_pixels`, `guard_density`), before any network: colours, layout and detail together must be as
-   usual as those of all but two in a thousand val images. What is refused is called "not_a_cell" where nothing stained
+   usual as those of all but one in a thousand val images. What is refused is called "not_a_cell" where nothing stained
    lies in the middle or the layout is none of a cell's, else "unfamiliar".
 2. The features of the default network: the Mahalanobis distance of the pooled features to the nearest class mean (Lee
-   et al. 2018, https://arxiv.org/abs/1807.03888).
+   et al. 2018, https://arxiv.org/abs/1807.03888), with a limit for all but one in a thousand. Networks that do not
+   pool a last feature map go without this look.
 3. The conformal set (`prediction_sets`) of the probabilities averaged over the eight symmetric views; a set of several
    types is "uncertain".
 
@@ -47,7 +48,7 @@ class GuardParameters:
         pixel_limit: Highest score of the mixture that is let through.
         part_limits: (3,) the same for each of `GROUPS` alone; these only choose words.
         usual: (5, 2) lowest and highest usual value of the quantities of `guard_words.QUANTITIES`.
-        class_means: (classes, c) mean pooled features of the training images.
+        class_means: (classes, c) mean pooled features of the training images; c is 0 where the network pools none.
         whitening: (c, c) makes the features' spread around their class means 1 in every direction.
         feature_limit: Greatest distance to the nearest class mean that is let through.
         true_scores: (n,) probabilities, averaged over eight views, of the right class of every val image.
@@ -61,6 +62,11 @@ class GuardParameters:
     whitening: np.ndarray
     feature_limit: float
     true_scores: np.ndarray
+
+    @property
+    def knows_features(self) -> bool:
+        """Whether the network's features are looked at."""
+        return self.whitening.size > 0
 
     def measure_distances(self, features: np.ndarray) -> np.ndarray:
         """Return the distance of pooled features (n, c) to the nearest class mean, (n,)."""
@@ -131,6 +137,8 @@ class Guard:
         ]
 
     def _measure(self, outputs: Outputs) -> np.ndarray:
+        if not self.parameters.knows_features:
+            return np.zeros(len(outputs.logits))
         if outputs.features is None:
             raise EngineError(
                 f"The LiteRT form of {self.artifact.name} gives no features, which its guard needs. Run "
@@ -162,7 +170,8 @@ class Guard:
         parameters, names = self.parameters, self.artifact.manifest.class_names
         views, examined = iter(y_score), []
         for score, answer, distance, is_near in zip(scores, logits.argmax(axis=1), distances, near, strict=True):
-            strangeness = (float(score / parameters.pixel_limit), float(distance / parameters.feature_limit))
+            seen = float(distance / parameters.feature_limit) if parameters.knows_features else None
+            strangeness = (float(score / parameters.pixel_limit), seen)
             if not is_near:
                 examined.append(Examination("unfamiliar", (), (explain_features(),), strangeness))
                 continue

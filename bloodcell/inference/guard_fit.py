@@ -8,7 +8,6 @@ import numpy as np
 
 from bloodcell.artifact import LITERT_FILE, Artifact, add_file
 from bloodcell.dataset import Split, prepare_images
-from bloodcell.errors import EngineError
 from bloodcell.inference.engine import Engine, load_engine
 from bloodcell.inference.forms import build_in_child
 from bloodcell.inference.guard import GUARD_FILE, Guard, GuardParameters, parse_parameters, serialize_parameters
@@ -17,11 +16,11 @@ from bloodcell.inference.guard_pixels import GROUPS, describe_pixels
 from bloodcell.inference.guard_words import USUAL_PERCENTILES, list_quantities
 from bloodcell.inference.views import compute_view_probabilities
 
-PIXEL_TAIL = 0.002
+PIXEL_TAIL = 0.001
 """Share of val that its pixels may refuse."""
 PART_TAIL = 0.005
 """Share of val in which a part of the description counts as strange; only in the words for a refusal."""
-FEATURE_TAIL = 0.002
+FEATURE_TAIL = 0.001
 """Share of val that its features may refuse."""
 MOST_DESCRIBED = 6000
 """Training images that the mixture is fitted on, drawn at random; more of them change nothing."""
@@ -34,9 +33,9 @@ OnProgress = Callable[[int, int, str], None]
 def fit_parameters(
     train_images: np.ndarray,
     train_labels: np.ndarray,
-    train_features: np.ndarray,
+    train_features: np.ndarray | None,
     val_images: np.ndarray,
-    val_features: np.ndarray,
+    val_features: np.ndarray | None,
     val_true_scores: np.ndarray,
 ) -> GuardParameters:
     """Return a guard's parameters.
@@ -44,7 +43,7 @@ def fit_parameters(
     Args:
         train_images: (n, 64, 64, 3) uint8.
         train_labels: (n,) class indices; a class without an image has no mean.
-        train_features: (n, c) pooled features.
+        train_features: (n, c) pooled features; None for a network that has none, whose features are not guarded.
         val_images, val_features: The same of val.
         val_true_scores: (m,) probabilities, averaged over eight views, of the right class.
     """
@@ -54,7 +53,10 @@ def fit_parameters(
     val_numbers = describe_pixels(val_images).numbers
     parts = [mixture.score_part(val_numbers, slice(*columns)) for columns in GROUPS.values()]
     usual = np.percentile(list_quantities(described), USUAL_PERCENTILES, axis=0).T
-    means, whitening = _fit_classes(train_features.astype(np.float64), train_labels)
+    if train_features is None or val_features is None:
+        means, whitening = np.zeros((0, 0)), np.zeros((0, 0))
+    else:
+        means, whitening = _fit_classes(train_features.astype(np.float64), train_labels)
     parameters = GuardParameters(
         mixture=mixture,
         pixel_limit=_limit(mixture.score(val_numbers), PIXEL_TAIL),
@@ -65,6 +67,8 @@ def fit_parameters(
         feature_limit=np.inf,
         true_scores=np.sort(val_true_scores),
     )
+    if val_features is None:
+        return parameters
     limit = _limit(parameters.measure_distances(val_features), FEATURE_TAIL)
     return GuardParameters(**{**vars(parameters), "feature_limit": limit})
 
@@ -73,12 +77,12 @@ def fit_guard(artifact: Artifact, train: Split, val: Split, on_progress: OnProgr
     """Fit a guard for a trained model and store it with the artifact, as its file guard.npz.
 
     Raises:
-        EngineError: The network does not pool its last feature map, or its LiteRT form cannot be built.
+        EngineError: The LiteRT form cannot be built.
         StorageError: The disk is full.
     """
     report = on_progress or (lambda done, total, message: None)
     report(0, 4, f"Looking for features in {artifact.name}.")
-    artifact, engine = ensure_features(artifact)
+    artifact, engine = renew_form(artifact)
     report(1, 4, f"Describing {train.num_images} training images by {artifact.name}.")
     train_features = compute_features(engine, train.images)
     report(2, 4, f"Describing {val.num_images} val images by {artifact.name}, eight views each.")
@@ -93,36 +97,32 @@ def fit_guard(artifact: Artifact, train: Split, val: Split, on_progress: OnProgr
     return Guard(parse_parameters(data), artifact, engine)
 
 
-def ensure_features(artifact: Artifact) -> tuple[Artifact, Engine]:
-    """Return an engine that gives features, building the artifact's LiteRT form anew if it is from before that.
+def renew_form(artifact: Artifact) -> tuple[Artifact, Engine]:
+    """Return an engine that gives features where the network has some: an artifact's form from before that is renewed.
 
     Raises:
-        EngineError: The network has no pooled feature map.
+        EngineError: The LiteRT form cannot be built.
     """
     engine = load_engine(artifact)
-    if engine.gives_features:
+    if engine.gives_features or artifact.litert_path is None:
         return artifact, engine
-    if artifact.litert_path is not None:
-        with tempfile.TemporaryDirectory() as folder:
-            form = Path(folder) / LITERT_FILE
-            build_in_child(artifact, form, "float16")
-            engine = Engine(form)
-            if engine.gives_features:
-                artifact = add_file(artifact, LITERT_FILE, form.read_bytes())
-    if not engine.gives_features:
-        raise EngineError(
-            f"{artifact.name} does not average its last feature map, so there are no features to guard it by. A guard "
-            "needs a network that ends in global average pooling and one linear layer, such as hemanet_tiny."
-        )
-    return artifact, engine
+    with tempfile.TemporaryDirectory() as folder:
+        form = Path(folder) / LITERT_FILE
+        build_in_child(artifact, form, "float16")
+        renewed = Engine(form)
+        if not renewed.gives_features:
+            return artifact, engine
+        return add_file(artifact, LITERT_FILE, form.read_bytes()), renewed
 
 
-def compute_features(engine: Engine, images: np.ndarray, batch: int = 256) -> np.ndarray:
-    """Return pooled features of images, (n, c) float32, from an engine that gives them.
+def compute_features(engine: Engine, images: np.ndarray, batch: int = 256) -> np.ndarray | None:
+    """Return pooled features of images, (n, c) float32, or None if the network has none.
 
     Args:
         images: (n, 64, 64, 3) uint8.
     """
+    if not engine.gives_features:
+        return None
     pooled = []
     for start in range(0, max(len(images), 1), batch):
         features = engine.compute_outputs(prepare_images(images[start : start + batch])).features

@@ -71,7 +71,11 @@ def measure_trust(
     report(0, 4, f"Asking {guard.artifact.name} about {test.num_images} test cells.")
     record = describe_origin(guard.artifact, test.identity)
     record["coverage"] = COVERAGE
-    record["limits"] = {"pixels_refuse_share_of_val": PIXEL_TAIL, "features_refuse_share_of_val": FEATURE_TAIL}
+    looked_at = guard.parameters.knows_features
+    record["limits"] = {
+        "pixels_refuse_share_of_val": PIXEL_TAIL,
+        "features_refuse_share_of_val": FEATURE_TAIL if looked_at else None,
+    }
     record["test"] = measure_cells(guard, test)
     report(1, 4, "Counting how often the sets of possible types hold the right one.")
     record["coverages"] = measure_coverages(guard, test)

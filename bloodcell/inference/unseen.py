@@ -15,7 +15,7 @@ from bloodcell.artifact import Artifact
 from bloodcell.dataset import CLASS_NAMES, Split, prepare_images
 from bloodcell.inference.convert import answering_model, convert_model
 from bloodcell.inference.engine import Engine
-from bloodcell.inference.guard import Guard
+from bloodcell.inference.guard import Guard, GuardParameters
 from bloodcell.inference.guard_fit import compute_features, fit_parameters
 from bloodcell.inference.trust import count_statuses, share
 from bloodcell.inference.views import compute_view_probabilities
@@ -69,7 +69,7 @@ def measure_left_out(
     }
 
 
-def _fit(engine: Engine, run: Artifact, train: Split, val: Split) -> Any:
+def _fit(engine: Engine, run: Artifact, train: Split, val: Split) -> GuardParameters:
     y_score = compute_view_probabilities(engine, prepare_images(val.images), run.manifest.temperature)
     return fit_parameters(
         train.images,
