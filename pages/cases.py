@@ -167,7 +167,7 @@ def show_header(store: CaseStore, case: Case) -> None:
     with title, st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.button("All cases", icon=":material/arrow_back:", key="cases_back", on_click=close_case)
         badge = ":green-badge[:material/lock: signed]" if case.state == "signed" else ":violet-badge[open]"
-        st.markdown(f"#### {escape_markdown(case.identifier)} {badge}", width="stretch")
+        st.header(f"{escape_markdown(case.identifier)} {badge}", anchor=False, width="stretch")
     with name:
         reviewer_name()
     with count:
@@ -234,7 +234,7 @@ def show_comparison(first: Case, second: Case) -> None:
     found = differential_of(first), differential_of(second)
     differences = compare_differentials(*found)
     clear = [one for one in differences if one.is_clear]
-    st.subheader(f"{escape_markdown(names[1])} compared with {escape_markdown(names[0])}", anchor=False)
+    st.header(f"{escape_markdown(names[1])} compared with {escape_markdown(names[0])}", anchor=False)
     if not all(one.num_white for one in found):
         st.info("One of the two holds no white cells, so there is nothing to compare.", icon=":material/info:")
     elif clear:
@@ -254,7 +254,7 @@ def show_comparison(first: Case, second: Case) -> None:
     )
     for column, case, one in zip(st.columns(2, gap="medium"), (first, second), found, strict=True):
         with column:
-            st.markdown(f"##### {escape_markdown(case.identifier)}")
+            st.subheader(escape_markdown(case.identifier), anchor=False)
             st.caption(escape_markdown(tables.describe_progress(case)))
             show_differential(one, f"cases_compared_{case.id}")
             st.button("Open", key=f"cases_open_{case.id}", on_click=open_case, args=(case.id,))

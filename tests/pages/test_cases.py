@@ -47,7 +47,7 @@ def open_page(*case_ids):
 
 def words(at):
     """Return everything that the page says, as one text without the backslashes of escaped Markdown."""
-    kinds = (at.markdown, at.caption, at.info, at.warning, at.error, at.success, at.subheader, at.title)
+    kinds = (at.markdown, at.caption, at.info, at.warning, at.error, at.success, at.header, at.subheader, at.title)
     return "\n".join(str(element.value) for kind in kinds for element in kind).replace("\\", "")
 
 
