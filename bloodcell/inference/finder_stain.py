@@ -16,7 +16,11 @@ GROUND_PERCENTILE = 97.0
 GROUND_TOLERANCE = 0.93
 FAINTEST_DENSITY = 0.07
 """Optical density in green below which a pixel is ground, whatever the rest of the image holds."""
-RED_BLUE_RATIO = (0.45, 1.0)
+ENOUGH = 0.02
+"""Share of the image that bodies without a nucleus must cover to stand for the red cells."""
+RED_CONTRAST = (0.12, 0.33)
+"""Least and greatest optical density in green that is believed of red cells."""
+RED_BLUE_RATIO = (0.52, 1.0)
 """Least and greatest absorption of blue over green that is believed of red cells; white cells' bodies lie below."""
 
 
@@ -31,7 +35,7 @@ class StainMaps:
         body: (h, w) bool, every pixel that is not empty ground.
         contrast: Optical density in green of a typical red cell, or of the palest bodies where there is no red cell.
         noise: Spread of `purple` in the red cells, as a standard deviation.
-        red_share: Share of the pixels that look like a red cell.
+        redness: 1 minus the red cells' absorption of red over that of green: about 0.3 to 0.6 in smears, 0 for grey.
     """
 
     density: np.ndarray
@@ -39,7 +43,7 @@ class StainMaps:
     body: np.ndarray
     contrast: float
     noise: float
-    red_share: float
+    redness: float
 
 
 def separate_stains(pixels: np.ndarray, smoothing: float = 1.0) -> StainMaps | None:
@@ -58,17 +62,26 @@ def separate_stains(pixels: np.ndarray, smoothing: float = 1.0) -> StainMaps | N
         return None
     stained = green - blue + red
     ceiling = max(0.45, float(threshold_otsu(np.clip(stained[absorbing], 0, 1.5))))
-    plain = absorbing & (stained < ceiling)
-    if plain.sum() < 20:
-        plain = absorbing
-    contrast = float(np.median(green[plain]))
+    plain = _pick_plain_bodies(green, stained >= ceiling, absorbing)
+    contrast = float(np.clip(np.median(green[plain]), *RED_CONTRAST))
     plain &= green > 0.6 * contrast
     blue_ratio, red_ratio, is_red = _measure_red_mix(red[plain], green[plain], blue[plain])
     excess = blue_ratio * green - blue
-    purple = excess + np.maximum(red - red_ratio * green, -0.05)
+    purple = excess + np.maximum(red - red_ratio * green, 0.0)
     values = purple[plain][is_red]
     noise = 1.48 * float(np.median(np.abs(values - np.median(values)))) if values.size else 0.0
-    return StainMaps(green, purple, green > 0.45 * contrast, contrast, noise, float(is_red.sum() / green.size))
+    return StainMaps(green, purple, green > 0.45 * contrast, contrast, noise, 1.0 - red_ratio)
+
+
+def _pick_plain_bodies(green: np.ndarray, nuclear: np.ndarray, absorbing: np.ndarray) -> np.ndarray:
+    """Return the pixels of bodies that hold no nucleus, or of all bodies without their nuclei where those are few."""
+    plain = absorbing & ~nuclear
+    if plain.sum() < 20:
+        return absorbing
+    bodies, _ = ndimage.label(green > 0.5 * np.median(green[plain]))
+    with_nucleus = np.unique(bodies[nuclear])
+    apart = plain & (bodies > 0) & ~np.isin(bodies, with_nucleus)
+    return apart if apart.sum() >= ENOUGH * green.size else plain
 
 
 def _measure_ground(pixels: np.ndarray) -> np.ndarray:
