@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bloodcell.commands.measure_finder import measure_finder
 from bloodcell.commands.output import percent, print_json, print_table, say, step_progress
 from bloodcell.commands.shelf import find_artifact, load_shelf_aloud
 from bloodcell.errors import EngineError, ImageError
@@ -25,6 +26,7 @@ def add_parser(subparsers: Any) -> None:
         ("guard", measure_guard, "fit the guard of a model on train and val, and store it with the model"),
         ("trust", measure_trust, "cells answered and right, foreign cells and pictures without a cell refused"),
         ("robustness", measure_robustness, "blurred, badly lit, compressed test cells, in five severities"),
+        ("finder", measure_finder, "marked white cells of smear fields found, and altered originals framed"),
         ("unseen", measure_unseen, "types that a network never saw: trains one small network per left-out type"),
     ):
         action = actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
