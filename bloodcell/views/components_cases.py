@@ -139,11 +139,13 @@ def offer_case(files: list[tuple[str, bytes]], key: str) -> None:
 
 def fill_case(store: CaseStore, case_id: str, files: list[tuple[str, bytes]]) -> Intake:
     """Add files to a case with the answers of the default classifier, without answers where it is not ready."""
+    from bloodcell.inference.guard import load_guard
+
     name = cache.default_model()
     artifact = cache.load_artifact(name) if name is not None else None
-    is_ready = artifact is not None and find_litert(artifact) is not None
-    engine = cache.load_engine(artifact.name) if artifact is not None and is_ready else None
-    return keep_files(store, case_id, files, current_reviewer(), artifact if engine else None, engine)
+    if artifact is None or find_litert(artifact) is None or (engine := cache.load_engine(artifact.name)) is None:
+        return keep_files(store, case_id, files, current_reviewer())
+    return keep_files(store, case_id, files, current_reviewer(), artifact, engine, load_guard(artifact, engine))
 
 
 def sign_or_reopen(store: CaseStore, case: Case, key: str, review_key: str) -> None:

@@ -20,6 +20,7 @@ from bloodcell.inference.prediction_sets import COVERAGE
 
 if TYPE_CHECKING:
     from bloodcell.inference import Engine
+    from bloodcell.inference.guard import Guard
 
 FILES_AT_ONCE = 8
 OnFile = Callable[[int], None]
@@ -58,6 +59,7 @@ def keep_files(
     reviewer: str,
     artifact: Artifact | None = None,
     engine: "Engine | None" = None,
+    guard: "Guard | None" = None,
     on_file: OnFile | None = None,
 ) -> Intake:
     """Add the cells of image files to a case, with what a model says of each.
@@ -65,6 +67,7 @@ def keep_files(
     Args:
         files: Name and content of each.
         artifact, engine: The model that answers; None for neither, and the cells are labelled by hand.
+        guard: What decides whether there is an answer; None lets the model answer always.
         on_file: Told how far it is.
 
     Raises:
@@ -83,7 +86,7 @@ def keep_files(
                 cell = NewCell(framed.pixels, framed.box)
                 notes = (*uploaded.notes, *((framed.warning,) if framed.warning else ()))
                 images.append(NewImage(uploaded.name, uploaded.pixels, (cell,), notes))
-                answers.append([_ask(uploaded, artifact, engine)])
+                answers.append([_ask(uploaded, artifact, engine, guard)])
             done += 1
             if on_file is not None:
                 on_file(done)
@@ -93,14 +96,17 @@ def keep_files(
     return intake
 
 
-def _ask(uploaded: UploadedImage, artifact: Artifact | None, engine: "Engine | None") -> ModelAnswer | None:
+def _ask(
+    uploaded: UploadedImage, artifact: Artifact | None, engine: "Engine | None", guard: "Guard | None"
+) -> ModelAnswer | None:
     if artifact is None or engine is None:
         return None
-    thresholds = {
-        "coverage of the prediction set": COVERAGE,
-        "lowest probability in it": round(set_threshold(artifact), 6),
-    }
+    thresholds: dict[str, float] = {"coverage of the prediction set": COVERAGE}
+    if guard is None:
+        thresholds["lowest probability in it"] = round(set_threshold(artifact), 6)
+    else:
+        thresholds["greatest strangeness of pixels"] = round(float(guard.parameters.pixel_limit), 4)
+        thresholds["greatest strangeness of features"] = round(float(guard.parameters.feature_limit), 4)
     versions = {name: text for name, text in describe_versions().items() if name in _ENGINE_PACKAGES}
-    return ModelAnswer.from_answer(
-        classify_image(uploaded, artifact, engine), artifact.fingerprint, thresholds, versions
-    )
+    answer = classify_image(uploaded, artifact, engine, guard)
+    return ModelAnswer.from_answer(answer, artifact.fingerprint, thresholds, versions)

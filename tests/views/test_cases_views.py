@@ -11,6 +11,7 @@ from bloodcell.dataset import CLASS_NAMES
 from bloodcell.errors import CaseLockedError
 from bloodcell.inference import read_image
 from bloodcell.inference.classifier import classify_image
+from bloodcell.inference.guard import Examination
 from bloodcell.views import components, tables_cases
 from bloodcell.views.figures_cases import comparison_figure, differential_figure
 from bloodcell.views.intake import keep_files
@@ -98,7 +99,7 @@ def test_files_become_cells_with_the_classifiers_answers(store, tmp_path):
     broken = [(name, data) for name, (data, _) in list(bad_files().items())[:2]]
     case_id = store.create_case("S", "Ana")
     told: list[int] = []
-    intake = keep_files(store, case_id, [*files[:5], *broken, *files[5:]], "Ana", artifact, engine, told.append)
+    intake = keep_files(store, case_id, [*files[:5], *broken, *files[5:]], "Ana", artifact, engine, on_file=told.append)
     assert (intake.num_added, len(intake.failed)) == (10, 2) and told == list(range(1, 13))
     assert "2 files could not be read" in intake.describe()
     case = store.load_case(case_id)
@@ -122,3 +123,32 @@ def test_without_a_model_cells_are_labelled_by_hand_and_a_signed_case_takes_none
     store.sign_off(case_id, "Ana", True, store.newest_record(case_id))
     with pytest.raises(CaseLockedError):
         keep_files(store, case_id, [("b.png", encode_pixels(make_image(2).pixels))], "Ana")
+
+
+def test_what_the_guard_refuses_is_kept_as_refused_with_its_limits(store, tmp_path):
+    """The guard's word is stored: status, reasons and the limits that decided."""
+    artifact, engine = write_artifact(tmp_path / "artifacts", "cnn_3"), PlainEngine()
+
+    class Limits:
+        pixel_limit, feature_limit = 12.5, 3.25
+
+    class RefusingGuard:
+        def __init__(self):
+            self.artifact, self.parameters = artifact, Limits()
+
+        def examine(self, images, coverage):
+            return [Examination("unfamiliar", (), ("The stain is unlike the training data.",), (2.0, 0.0))] * len(
+                images
+            )
+
+    case_id = store.create_case("S", "Ana")
+    files = [("a.png", encode_pixels(make_image(1).pixels))]
+    keep_files(store, case_id, files, "Ana", artifact, engine, RefusingGuard())
+    cell = store.load_case(case_id).cells[0]
+    assert (cell.answer.status, cell.label) == ("unfamiliar", None)
+    assert "The stain is unlike the training data." in cell.answer.reasons
+    thresholds = cell.answer.details["thresholds"]
+    assert (thresholds["greatest strangeness of pixels"], thresholds["greatest strangeness of features"]) == (
+        12.5,
+        3.25,
+    )
