@@ -85,6 +85,11 @@ def load_benchmark() -> "Benchmark | None":
     return _load_benchmark(str(artifacts_directory()), _file_state(artifacts_directory() / "benchmark.json"))
 
 
+def load_record(name: str) -> dict[str, Any] | None:
+    """Return a record of `measure` that lies beside the artifacts, such as trust.json; None if it was not measured."""
+    return _load_record(name, str(artifacts_directory()), _file_state(artifacts_directory() / name))
+
+
 def load_own_benchmark() -> "Benchmark | None":
     """Return what was measured on this machine from the Compare page, or None if nothing was."""
     directory = own_benchmark_directory()
@@ -255,6 +260,24 @@ def _load_benchmark(directory: str, state: str) -> "Benchmark | None":
     from bloodcell.inference.benchmark import load_benchmark as read_benchmark
 
     return read_benchmark(Path(directory))
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _load_record(name: str, directory: str, state: str) -> dict[str, Any] | None:
+    if not state:
+        return None
+    from bloodcell.inference.trust import load_record as read_record
+
+    return read_record(name, Path(directory))
+
+
+@st.cache_data(max_entries=1, show_spinner=False)
+def draw_noncells() -> dict[str, np.ndarray]:
+    """Return one picture without a cell of every kind that `measure trust` draws, (64, 64, 3) uint8."""
+    from bloodcell.inference.noncells import draw_noncells as draw
+    from bloodcell.inference.trust import NONCELL_SEED
+
+    return {kind: images[0] for kind, images in draw(1, NONCELL_SEED).items()}
 
 
 @st.cache_resource(max_entries=3, show_spinner=False)
