@@ -25,6 +25,7 @@ from bloodcell.views.components import (
     show_damaged,
 )
 from bloodcell.views.components_answer import show_answer
+from bloodcell.views.components_cases import offer_case
 from bloodcell.views.components_engines import pending_models, prepare_models, ready_models
 from bloodcell.views.theme import class_color
 from bloodcell.views.uploads import (
@@ -180,8 +181,8 @@ def choose_row() -> None:
         st.session_state["classify_open"] = keys[rows[0]]
 
 
-def show_files(cells: Sequence[CellImage], scores: PageScores) -> CellImage:
-    """What was found, the table of several files, the choice of one to open, and the answers as CSV."""
+def show_files(cells: Sequence[CellImage], scores: PageScores, files: Sequence[Any]) -> CellImage:
+    """What was found, the table of several files, the choice of one to open, the answers as CSV, and the way on."""
     by_key = {cell.key: cell for cell in cells}
     if st.session_state.get("classify_open") not in by_key:
         st.session_state["classify_open"] = cells[0].key
@@ -200,6 +201,8 @@ def show_files(cells: Sequence[CellImage], scores: PageScores) -> CellImage:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if len(cells) > 1:
             st.selectbox("Open", list(by_key), key="classify_open", format_func=describe)
+        if files:
+            offer_case(files, key="classify_case")
         download_csv(tables.answers_table(cells, scores), "answers", key="classify_csv")
         st.button("Start over", icon=":material/restart_alt:", on_click=start_over, key="classify_restart")
     return by_key[st.session_state["classify_open"]]
@@ -284,7 +287,7 @@ if example is not None:
     )
     st.button(label, icon=":material/arrow_back:", on_click=close_example, key="classify_back")
 else:
-    chosen = show_files(cells, scores)
+    chosen = show_files(cells, scores, files)
 show_answer(chosen, scores.get(chosen.key, {}), pending_models(missing), key="classify")
 if missing:
     prepare_models(missing)

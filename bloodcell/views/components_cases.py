@@ -1,9 +1,10 @@
 """Widgets around a case: starting one, adding images, signing, reports, deleting, and what became of all that."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from bloodcell.cases import Case, CaseStore, CaseSummary, open_store
 from bloodcell.cases.reports import (
@@ -109,11 +110,11 @@ def add_images(store: CaseStore, case: Case, key: str, is_open: bool) -> None:
             st.rerun()
 
 
-def offer_case(files: list[tuple[str, bytes]], key: str) -> None:
+def offer_case(files: Sequence[UploadedFile], key: str) -> None:
     """Offer to keep files as a case and to review them on the page Cases.
 
     Args:
-        files: Name and content of each image file.
+        files: What a drop zone holds.
         key: Unique, beginning with the page's name.
     """
     with st.popover("Review as a case", icon=":material/fact_check:", key=f"{key}_popover"):
@@ -130,7 +131,8 @@ def offer_case(files: list[tuple[str, bytes]], key: str) -> None:
             store = open_store()
             case_id = store.find_case(identifier) or store.create_case(identifier, current_reviewer())
             with st.spinner("Reading and answering …"):
-                st.session_state[_MESSAGE] = ("success", _report_intake(fill_case(store, case_id, files)))
+                intake = fill_case(store, case_id, [(file.name, file.getvalue()) for file in files[:MAXIMUM_FILES]])
+            st.session_state[_MESSAGE] = ("success", _report_intake(intake))
         except BloodCellError as error:
             st.error(escape_markdown(str(error)), icon=":material/error:")
             return

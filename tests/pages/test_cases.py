@@ -260,3 +260,32 @@ def test_a_login_gives_the_name(make_case):
     assert "Reviewing as **Dr. Login**" in words(at)
     at.number_input(key=f"cases_white_{case_id}").set_value(5.0).run()
     assert open_store().load_case(case_id).records[-1].reviewer == "Dr. Login"
+
+
+def test_files_dropped_on_classify_become_a_case(tmp_path, monkeypatch):
+    """The way on from Classify: an identifier, one click, and the review of what was dropped."""
+    import streamlit as st
+
+    from bloodcell.cases import encode_pixels
+
+    monkeypatch.setenv("BLOODCELL_ARTIFACTS", str(tmp_path / "none"))
+    gone: list[dict] = []
+    monkeypatch.setattr(st, "switch_page", lambda page, query_params: gone.append(query_params))
+
+    def script():
+        import streamlit as st
+
+        from bloodcell.views.components_cases import offer_case
+
+        offer_case(st.file_uploader("Files", accept_multiple_files=True, key="files"), key="try")
+
+    at = AppTest.from_function(script, default_timeout=60)
+    at.run()
+    for number in range(3):
+        at.file_uploader[0].upload(f"{number}.png", encode_pixels(make_image(number).pixels), "image/png")
+    at.run()
+    assert at.button(key="try_go").disabled
+    at.text_input(key="try_identifier").set_value("Smear 9").run()
+    click(at, "Keep and review")
+    case = open_store().list_cases()[0]
+    assert (case.identifier, case.num_cells, gone) == ("Smear 9", 3, [{"case": case.id}])
