@@ -133,7 +133,7 @@ def test_early_stopping_ends_a_training_that_stands_still(splits, tmp_path):
 
 def test_a_diverging_loss_says_what_to_do(splits, tmp_path):
     with pytest.raises(TrainingError, match="Lower the learning rate"):
-        train("cnn_4", SHORT.replace(optimizer="sgd", learning_rate=1e12), *splits, directory=tmp_path)
+        train("cnn_4", SHORT.replace(optimizer="sgd", learning_rate=float("inf")), *splits, directory=tmp_path)
 
 
 @pytest.mark.parametrize("name", AUGMENTATIONS)
