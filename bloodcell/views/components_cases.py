@@ -21,9 +21,10 @@ from bloodcell.views import cache
 from bloodcell.views.components_review import REVIEWER_KEY, current_reviewer, seen_record
 from bloodcell.views.figures_images import escape_markdown
 from bloodcell.views.intake import Intake, keep_files
+from bloodcell.views.navigation import PAGES_DIRECTORY
 from bloodcell.views.uploads import IMAGE_TYPES, MAXIMUM_FILES, MAXIMUM_UPLOAD_MB
 
-CASES_PAGE = "pages/cases.py"
+CASES_PAGE = PAGES_DIRECTORY / "cases.py"
 _MESSAGE = "cases_message"
 
 
