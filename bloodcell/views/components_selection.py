@@ -117,16 +117,19 @@ def keep_choice(key: str, default: str) -> None:
         _write_address(key, [value])
 
 
-def remembered_segments(label: str, options: Mapping[str, str], key: str, help: str | None = None) -> str:
+def remembered_segments(
+    label: str, options: Mapping[str, str], key: str, help: str | None = None, default: str | None = None
+) -> str:
     """Let the reader choose one of a few options, all visible; the choice stays in the session and in the URL.
 
     Args:
         label: Name of the control.
-        options: Value, as it stands in the URL -> what the reader sees; the first is the default.
+        options: Value, as it stands in the URL -> what the reader sees.
         key: Key of the widget and name of the parameter, beginning with the page's name.
         help: What a pointer on the question mark reads.
+        default: The value of a reader who has chosen nothing; the first where None.
     """
-    default = next(iter(options))
+    default = default or next(iter(options))
     restore_choice(key, list(options), default)
     chosen = st.segmented_control(
         label,

@@ -57,6 +57,15 @@ def describe_aim(key: str, one: Record) -> str:
     return f"{'✓' if met else '✗'} aim: {words}{'' if met else ', missed'}"
 
 
+def describe_example(one: Record) -> str:
+    """Return in words what became of a test cell: the wrong name, the types that remained, or why it was refused."""
+    if one["status"] == "ok":
+        return f"called {one['possible'][0]}"
+    if one["status"] == "uncertain":
+        return f"possible: {', '.join(one['possible'])}"
+    return one["reasons"][0]
+
+
 def statuses_table(record: Record) -> pd.DataFrame:
     """Return what became of the test cells: one row per class and one for all; counts."""
     test = record["test"]
@@ -74,16 +83,16 @@ def coverage_table(record: Record, coverage: float) -> pd.DataFrame:
 
 
 def choices_table(record: Record) -> pd.DataFrame:
-    """Return what each coverage on offer brings: coverage, held, mean size, answered, right among answered, errors."""
+    """Return what each coverage on offer brings: coverage, held, size, answered, right among answered, wrong ones."""
     return pd.DataFrame(
         [
             {
                 "coverage": one["coverage"],
                 "held": one["covered"]["share"],
-                "mean size": one["mean_size"],
+                "size": one["mean_size"],
                 "answered": one["answered"]["share"],
-                "right among answered": one["right"]["share"],
-                "wrong answers": one["right"]["n"] - one["right"]["count"],
+                "right": one["right"]["share"],
+                "wrong": one["right"]["n"] - one["right"]["count"],
             }
             for one in record["coverages"]
         ]
