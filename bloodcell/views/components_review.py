@@ -21,11 +21,21 @@ from bloodcell.views.figures_images import escape_markdown
 
 REVIEWER_KEY = "reviewer"
 WATCH_SECONDS = 4.0
-KEYS = (
-    "Keys: **1–8** the classes · **9** other or abnormal, with a text · **0** discard · **Enter** confirm what the "
-    "model said · **arrows** move · **Shift + arrows** or **Space** select several · **N** comment · **U** undo · "
-    "**Esc** select none. Click a cell to go to it; Ctrl-click and Shift-click select more."
-)
+KEYS = """
+| key | what it does |
+| --- | --- |
+| **1** to **8** | the eight classes, in their order |
+| **9** | other or abnormal, with a text |
+| **0** or Delete | discard |
+| **Enter** | confirm what the model said |
+| **arrows**, Home, End | move |
+| **Shift + arrows**, **Space**, Ctrl + A | select several; a decision is then on all of them |
+| **Esc** | select none |
+| **N** | comment |
+| **U** or Ctrl + Z | undo your last move |
+
+A click goes to a cell; Ctrl-click and Shift-click select more. Keys act while no text field has the focus.
+"""
 # The differential stays in view while the gallery scrolls, where there is a side for it.
 SIDE_STYLE = """<style>
 @media (min-width: 641px) {
@@ -99,7 +109,7 @@ def show_differential(found: Differential, key: str) -> None:
     st.markdown("  \n".join(escape_markdown(line) for line in tables_cases.describe_beside(found)))
     for note in found.notes:
         st.caption(f":material/info: {note}")
-    st.caption(f"Adult ranges (grey): {REFERENCE_SOURCE}")
+    st.caption(f"Lines: Wilson 95 % intervals. Grey: adult ranges of {REFERENCE_SOURCE}")
 
 
 def _review(case_id: str, key: str) -> None:
@@ -121,8 +131,6 @@ def _review(case_id: str, key: str) -> None:
             data=review.gallery_data(case, groups, reviewer, outcome, advance, token),
             on_events_change=lambda: _receive(case_id, key),
         )
-        if case.state == "open":
-            st.caption(KEYS)
     with right, st.container(key=f"{key}_side"):
         st.html(SIDE_STYLE.replace("KEY", f"st-key-{key}_side"))
         if case.num_cells:
@@ -154,6 +162,8 @@ def _show_options(case: Case, key: str) -> tuple[review.Grouping, bool, bool]:
             persist_state="session",
             help="After a decision the cursor goes to the next cell that is not reviewed yet",
         )
+        with st.popover("Keys", icon=":material/keyboard:", key=f"{key}_keys"):
+            st.markdown(KEYS)
     return cast(review.Grouping, chosen or "model"), only_open, advance
 
 

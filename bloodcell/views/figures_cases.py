@@ -59,12 +59,11 @@ def differential_figure(found: Differential, mode: Mode) -> go.Figure:
     )
     figure.update_layout(
         barmode="overlay",
-        showlegend=True,
-        legend={"orientation": "h", "y": -0.18, "x": 0, "xanchor": "left", "font": {"size": 11}},
+        showlegend=False,
         yaxis={"categoryorder": "array", "categoryarray": names},
         xaxis={"range": [0, 100], "title": {"text": "% of white cells", "font": {"size": 12}}, "dtick": 25},
     )
-    return style_figure(figure, mode, height=92 + 30 * len(shares))
+    return style_figure(figure, mode, height=62 + 30 * len(shares))
 
 
 def comparison_figure(differences: tuple[ShareDifference, ...], names: tuple[str, str], mode: Mode) -> go.Figure:

@@ -119,7 +119,7 @@ def test_an_open_case_shows_review_differential_sign_off_and_reports(make_case):
     at = open_page(make_case(decided=1))
     assert not at.exception
     text = words(at)
-    assert "Only 4 white cells: below 100" in text and "Adult ranges (grey)" in text and RESEARCH_USE in text
+    assert "Only 4 white cells: below 100" in text and "Grey: adult ranges of" in text and RESEARCH_USE in text
     assert "Sign-off" in [subheader.value for subheader in at.subheader]
     labels = [button.label for button in at.get("download_button") if button.label != "CSV"]
     assert labels == ["PDF", "Cells, CSV", "Differential, CSV", "JSON", "Labelled set", "Corrections only"]
