@@ -1,0 +1,125 @@
+"""`measure` fits guards and stores records; `classify` then refuses what is no cell, whichever model is asked."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bloodcell import __main__ as command_line
+from bloodcell.artifact import load_artifact, load_shelf
+from bloodcell.dataset import CLASS_NAMES, load_split
+from bloodcell.inference import trust
+from bloodcell.inference.guard import has_guard
+from bloodcell.inference.noncells import draw_noncells
+
+
+@pytest.fixture
+def run(capsys):
+    """Return a function that runs a command here and gives (exit code, standard output, standard error)."""
+
+    def run_command(*arguments):
+        capsys.readouterr()
+        try:
+            code = command_line.main([str(argument) for argument in arguments])
+        except SystemExit as ending:
+            code = ending.code
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run_command
+
+
+@pytest.fixture
+def shelf(pooled_artifacts_folder, small_dataset, tmp_path, monkeypatch):
+    """A shelf with one pooled network and no guard yet."""
+    folder = tmp_path / "artifacts"
+    shutil.copytree(pooled_artifacts_folder, folder)
+    monkeypatch.setenv("BLOODCELL_ARTIFACTS", str(folder))
+    return folder
+
+
+def test_without_a_guard_the_command_that_fits_it_is_named(run, shelf):
+    for what in ("trust", "robustness"):
+        code, out, err = run("measure", what)
+        assert (code, out) == (1, "")
+        assert "measure guard" in err
+
+
+def test_wrong_usage(run, shelf, monkeypatch):
+    assert run("measure")[0] == 2
+    assert run("measure", "luck")[0] == 2
+    code, _, err = run("measure", "guard", "cnn_9")
+    assert code == 1 and "cnn_9" in err
+    run("measure", "guard")
+    monkeypatch.setenv("BLOODCELL_FIELDS", str(shelf / "nowhere"))
+    code, _, err = run("measure", "trust")
+    assert code == 1 and "no folder" in err
+
+
+def test_a_guard_is_fitted_and_trust_and_robustness_measured(run, shelf):
+    code, out, _ = run("measure", "guard", "--json")
+    assert code == 0
+    assert json.loads(out)["fingerprint"] == load_artifact("hemanet_nano").fingerprint
+    assert has_guard(load_artifact("hemanet_nano"))
+
+    code, out, err = run("measure", "trust", "--max-images", "16", "--json")
+    record = json.loads(out)
+    assert code == 0
+    assert record["test"]["n"] == 16
+    assert "BLOODCELL_FIELDS" in err
+    assert not (shelf / trust.TRUST_FILE).exists()  # a part of the test images is no record
+
+    code, out, _ = run("measure", "trust")
+    assert code == 0
+    stored = trust.load_record(trust.TRUST_FILE)
+    assert stored["test"]["n"] == 48
+    assert trust.is_current(stored, load_artifact("hemanet_nano"))
+    assert str(stored["noncells"]["refused"]["count"]) in out
+
+    code, out, _ = run("measure", "robustness", "--json")
+    assert code == 0
+    assert json.loads(out) == trust.load_record(trust.ROBUSTNESS_FILE)
+    assert [one["name"] for one in json.loads(out)["models"]] == ["hemanet_nano"]
+    assert load_shelf().damaged == ()
+
+
+def test_classify_refuses_under_the_default_models_guard(run, shelf, tmp_path, monkeypatch):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    Image.fromarray(draw_noncells(1, seed=1)["pages of text"][0]).save(folder / "a.png")
+    Image.fromarray(load_split("test").images[0]).save(folder / "b.png")
+    assert [one["status"] for one in json.loads(run("classify", folder, "--json")[1])] == ["ok", "ok"]
+    run("measure", "guard")
+    code, out, _ = run("classify", folder, "--json", "--coverage", "0.9")
+    page, cell = json.loads(out)
+    assert code == 0
+    assert page["status"] in ("not_a_cell", "unfamiliar")
+    assert (page["label"], page["probability"], page["probabilities"], page["prediction_set"]) == (None, None, None, [])
+    assert page["reasons"]
+    assert cell["status"] == "ok"
+    assert cell["label"] in CLASS_NAMES
+    code, out, _ = run("classify", folder, "--coverage", "0.9")
+    assert f"a.png: {page['status'].replace('_', ' ')}" in out
+    assert page["reasons"][0] in out
+    code, out, _ = run("classify", folder / "b.png")  # 40 val images promise no 99 %: every type stays possible
+    assert "b.png: uncertain, " in out and " or " in out
+    assert run("classify", folder, "--coverage", "1.5")[0] == 2
+
+
+@pytest.mark.slow
+def test_unseen_types_are_trained_without_and_measured(run, shelf, tmp_path, monkeypatch):
+    monkeypatch.setenv("BLOODCELL_CACHE", str(tmp_path / "cache"))
+    code, out, err = run("measure", "unseen", "--model", "cnn_3", "--epochs", "1", "--json")
+    record = json.loads(out)
+    assert code == 0
+    assert [one["name"] for one in record["types"]] == list(CLASS_NAMES)
+    assert "without basophil (1 of 8)" in err
+    runs = load_shelf().runs
+    assert sorted(runs) == sorted(one["run"] for one in record["types"])
+    without = runs["cnn_3.without-immature-granulocyte"]
+    assert "without immature granulocyte" in without.manifest.dataset["label"]
+    assert 3 not in without.load_predictions("val").y_true
+    assert np.isin(3, without.load_predictions("test").y_true)
+    assert record == trust.load_record(trust.UNSEEN_FILE)
