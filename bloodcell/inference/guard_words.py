@@ -111,8 +111,8 @@ def _explain_detail(low: np.ndarray, high: np.ndarray) -> str:
 def explain_features() -> str:
     """Return the reason for a refusal by the network's features."""
     return (
-        "The network finds this cell unlike all eight types that it knows. It may be of a type that it has never seen, "
-        "or damaged, or not alone."
+        "The network finds this cell unlike all eight types that it knows: it may be of a type that it has never seen, "
+        "damaged, not alone, or shown larger or smaller than in the training images."
     )
 
 

@@ -142,7 +142,7 @@ def _review(case_id: str, key: str) -> None:
 
 def _show_options(case: Case, key: str) -> tuple[review.Grouping, bool, bool]:
     """Let the reader choose how the gallery is arranged; return grouping, only what is open, moving on."""
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         chosen = st.segmented_control(
             "Group by",
             ["model", "decision"],
@@ -156,7 +156,7 @@ def _show_options(case: Case, key: str) -> tuple[review.Grouping, bool, bool]:
             f"Only to review ({case.num_cells - case.num_reviewed})", key=f"{key}_only_open", persist_state="session"
         )
         advance = st.toggle(
-            "Move on after a decision",
+            "Move on",
             value=True,
             key=f"{key}_advance",
             persist_state="session",

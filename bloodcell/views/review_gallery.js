@@ -45,6 +45,7 @@ function createGallery(parentElement) {
   document.addEventListener("keydown", gallery.onKey)
   globalThis.addEventListener("bloodcell-pictures", gallery.onPictures)
   gallery.find(".words").onsubmit = (event) => submitWords(gallery, event)
+  gallery.find(".words").onkeydown = (event) => event.key === "Escape" && closeWords(gallery)
   gallery.find(".cancel").onclick = () => closeWords(gallery)
   gallery.find(".groups").onclick = (event) => onTileClick(gallery, event)
   return gallery
@@ -260,8 +261,9 @@ function openWords(gallery, kind) {
   form.dataset.kind = kind
   form.hidden = false
   const numbers = cells.map((id) => gallery.cells.get(id).number).join(", ")
+  const [noun, verb] = cells.length > 1 ? ["cells", "are"] : ["cell", "is"]
   gallery.find(".question").textContent =
-    kind === "other" ? `Other or abnormal. What is cell ${numbers}?` : `Comment on cell ${numbers}`
+    kind === "other" ? `Other or abnormal. What ${verb} ${noun} ${numbers}?` : `Comment on ${noun} ${numbers}`
   gallery.find(".white").hidden = kind !== "other"
   gallery.find(".white input").checked = true
   const before = kind === "other" && cells.length === 1 ? decisionOf(gallery, cells[0]) : null
