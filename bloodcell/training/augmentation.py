@@ -45,10 +45,10 @@ def shift_reflected(inputs: np.ndarray, generator: np.random.Generator) -> np.nd
 
 
 def vary_color(inputs: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Scale each channel by 0.92 to 1.08 and move it by up to 0.04, alike over an image."""
+    """Scale each channel by 0.95 to 1.05 and move it by up to 0.02, alike over an image."""
     n, channels = len(inputs), inputs.shape[-1]
-    gain = generator.uniform(0.92, 1.08, size=(n, 1, 1, channels)).astype(np.float32)
-    offset = generator.uniform(-0.04, 0.04, size=(n, 1, 1, channels)).astype(np.float32)
+    gain = generator.uniform(0.95, 1.05, size=(n, 1, 1, channels)).astype(np.float32)
+    offset = generator.uniform(-0.02, 0.02, size=(n, 1, 1, channels)).astype(np.float32)
     return np.clip(inputs * gain + offset, 0.0, 1.0)
 
 
