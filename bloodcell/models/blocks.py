@@ -169,6 +169,8 @@ def residual_block(
     use_bias: bool = True,
     momentum: float = 0.99,
     activation: str = "relu",
+    batch_norm: bool = True,
+    l2: float = 0.0,
     attention_ratio: int = 0,
     attention_min_units: int = 1,
     name: str,
@@ -187,11 +189,13 @@ def residual_block(
         use_bias: Whether the convolutions have a bias.
         momentum: Share of the old moving average that batch normalization keeps at each step.
         activation: Keras's name of the activation between the convolutions and after the sum.
+        batch_norm: Normalize after every convolution, as the paper does.
+        l2: Strength of the kernel penalty.
         attention_ratio: Channels per unit of a squeeze-and-excitation before the sum; 0 for none.
         attention_min_units: Least width of its bottleneck.
         name: Start of the layers' names.
     """
-    settings: dict[str, Any] = {"use_bias": use_bias, "batch_norm": True, "momentum": momentum}
+    settings: dict[str, Any] = {"use_bias": use_bias, "batch_norm": batch_norm, "momentum": momentum, "l2": l2}
     y = conv_block(x, filters, strides=strides, activation=activation, name=f"{name}_conv1", **settings)
     y = conv_block(y, filters, activation=None, name=f"{name}_conv2", **settings)
     if attention_ratio:

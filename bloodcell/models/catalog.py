@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from bloodcell.errors import ModelNotFoundError
+from bloodcell.models.combinations import Combination, parse_combination
 
 FAMILIES: dict[str, str] = {
     "cnn": "CNN",
@@ -75,7 +76,8 @@ class ModelSpec:
         family: Key of `FAMILIES`; the module of that name holds the builder.
         description: One sentence for a reader of the dashboard.
         options: Arguments of the family's `build` that differ from `DEFAULTS`.
-        origin: "study" for a network of the study, "ours" for one of this project.
+        origin: "study" for a network of the study, "ours" for one of this project's own family, "ladder" for a
+            combination of the study's ideas that the study did not train.
         fidelity: How the layers are known. "reconstructed": from the study's prose and parameter counts;
             "fitted": one of several designs that give those counts; "own design".
     """
@@ -84,7 +86,7 @@ class ModelSpec:
     family: str
     description: str
     options: dict[str, Any] = field(default_factory=dict)
-    origin: Literal["study", "ours"] = "study"
+    origin: Literal["study", "ours", "ladder"] = "study"
     fidelity: Literal["reconstructed", "fitted", "own design"] = "reconstructed"
 
     @property
@@ -247,17 +249,28 @@ CATALOG: dict[str, ModelSpec] = {spec.name: spec for spec in (*_STUDY, *_OURS)}
 
 
 def get_spec(name: str) -> ModelSpec:
-    """Return the catalog's row of that name.
+    """Return the catalog's row of that name, or the row that a combination's name stands for (`combinations`).
 
     Raises:
-        ModelNotFoundError: The catalog holds no such name.
+        ModelNotFoundError: The catalog holds no such name, and no combination has it.
     """
     if name not in CATALOG:
+        combination = parse_combination(name)
+        if combination is not None:
+            return ModelSpec(
+                name, "cnn", combination.describe(), combination.options, origin="ladder", fidelity="own design"
+            )
         raise ModelNotFoundError(
             f"The catalog holds no network named {name!r}. Run `python -m bloodcell models` for descriptions. "
             f"Available: {', '.join(CATALOG)}."
         )
     return CATALOG[name]
+
+
+def name_of(combination: Combination) -> str:
+    """Return the name under which a combination is trained: the catalog's where a row is that graph, else its own."""
+    options = DEFAULTS["cnn"] | combination.options
+    return next((row.name for row in _STUDY if row.family == "cnn" and row.all_options == options), combination.name)
 
 
 class Difference(NamedTuple):

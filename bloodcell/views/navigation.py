@@ -49,6 +49,12 @@ GROUPS: dict[str, tuple[PageEntry, ...]] = {
             ":material/scatter_plot:",
             "What do I pay for accuracy? Memory and time, side by side.",
         ),
+        PageEntry(
+            "findings.py",
+            "Findings",
+            ":material/science:",
+            "What did we learn? The study's questions, answered with evidence.",
+        ),
     ),
     "Data": (
         PageEntry("dataset.py", "Dataset", ":material/database:", "What are these cells? Classes, balance, gallery."),
@@ -66,5 +72,34 @@ GROUPS: dict[str, tuple[PageEntry, ...]] = {
             ":material/fact_check:",
             "What did I decide? Review cells, count them, sign, report.",
         ),
+        PageEntry(
+            "trust.py",
+            "Trust",
+            ":material/verified_user:",
+            "When should I believe it? What is answered, refused, right and wrong.",
+        ),
+    ),
+    "Learn": (
+        PageEntry(
+            "classroom.py",
+            "Classroom",
+            ":material/school:",
+            "One cell, all models: switch them on and off, and change the image.",
+        ),
+        PageEntry(
+            "build.py",
+            "Build",
+            ":material/construction:",
+            "Make your CNN: what each idea costs, and what it brought.",
+        ),
+        PageEntry("train.py", "Train", ":material/model_training:", "Train a network live, and watch it learn."),
+        PageEntry(
+            "inside.py",
+            "Inside",
+            ":material/layers:",
+            "What does each layer see? The graph, the maps, the filters.",
+        ),
+        PageEntry("map.py", "Map", ":material/map:", "All test cells as a network arranges them."),
+        PageEntry("quiz.py", "Quiz", ":material/quiz:", "Beat the network: name the cell before it does."),
     ),
 }
