@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from bloodcell.commands import benchmark, classify, data, evaluate, export, measure, models, train
+from bloodcell.commands import benchmark, classify, data, evaluate, experiment, export, measure, models, train
 from bloodcell.commands.output import say
 from bloodcell.errors import BloodCellError
 
@@ -20,7 +20,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog="python -m bloodcell", description="Which network reads blood cells best, and at what cost?"
     )
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (models, train, evaluate, benchmark, classify, measure, data, export):
+    for command in (models, train, experiment, evaluate, benchmark, classify, measure, data, export):
         command.add_parser(subparsers)
     return parser
 
@@ -34,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(str(error))
         return 1
     except KeyboardInterrupt:
-        hint = " The same command continues where it ended." if options.command in ("train", "data") else ""
+        continues = options.command in ("train", "experiment", "data")
+        hint = " The same command continues where it ended." if continues else ""
         say(f"Stopped.{hint}")
         return 130
     except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough

@@ -1,7 +1,9 @@
 """A shelf of artifacts without training: synthetic logits of a chosen accuracy, written through the artifact room."""
 
+import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -38,10 +40,15 @@ def write_artifact(
     parameters: int = 1000,
     num_images: int = 400,
     predictions: list[Predictions] | None = None,
+    **manifest_fields: Any,
 ) -> Artifact:
-    """Write one artifact whose weights are a few bytes; everything that a page reads is in place."""
-    seed = sum(map(ord, name))
-    predictions = predictions or [make_predictions(split, accuracy, seed, num_images) for split in ("val", "test")]
+    """Write one artifact whose weights are a few bytes; everything that a page reads is in place.
+
+    Args:
+        manifest_fields: Fields of the manifest that a test wants otherwise, such as `recipe` or `seed`.
+    """
+    chance = sum(map(ord, name))
+    predictions = predictions or [make_predictions(split, accuracy, chance, num_images) for split in ("val", "test")]
     evaluations = {
         p.split: Evaluation.from_predictions(p.y_true, softmax(p.logits), CLASS_NAMES).to_dict() for p in predictions
     }
@@ -82,14 +89,20 @@ def write_artifact(
         created="2026-01-01T00:00:00Z",
         command=f"./dev python -m bloodcell train {name}",
     )
+    manifest = dataclasses.replace(manifest, **manifest_fields)
     return publish_artifact(
         manifest,
-        weights=b"no weights",
+        weights=b"no weights" if manifest.kind == "artifact" else None,
         history=history,
         predictions=predictions,
         evaluations=evaluations,
         directory=directory,
     )
+
+
+def write_run(directory: Path, name: str, **options: Any) -> Artifact:
+    """Write one run, `NAME.TAG`: everything of an artifact but the weights."""
+    return write_artifact(directory, name, kind="run", **options)
 
 
 def write_benchmark(directory: Path, latencies: dict[str, float], processor: str = "a processor") -> Path:

@@ -22,7 +22,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="network, or network.tag for another training of it")
     parser.add_argument("--recipe", help="another recipe than the network's own")
     parser.add_argument("--seed", type=int, help="seed of everything random (0)")
-    parser.add_argument("--epochs", type=_positive, help="another number of epochs than the recipe's")
+    parser.add_argument("--epochs", type=positive, help="another number of epochs than the recipe's")
     parser.add_argument("--all", action="store_true", help="every network of the catalog")
     parser.add_argument("--force", action="store_true", help="train again and replace what is there")
     parser.add_argument("--run", metavar="TAG", dest="tag", help="keep a run without weights, as NAME.TAG")
@@ -136,7 +136,8 @@ class TrainingDisplay:
             self._bar = None
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """Read a whole number of 1 or more from the command line."""
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"must be 1 or more, received {value}")

@@ -1,0 +1,82 @@
+"""Which trials of an experiment are trained, and where their results lie."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from bloodcell.artifact.store import RUNS_FOLDER, Artifact, Shelf
+from bloodcell.models import CATALOG
+from bloodcell.training.experiments import Trial
+from bloodcell.training.recipes import RECIPES, recipe_for
+
+SPEED_ALONE = ("xla",)
+"""Fields of a recipe that change how fast a training is and nothing of what it gives."""
+
+
+@dataclass(frozen=True)
+class TrialState:
+    """What the shelf holds of one trial.
+
+    Attributes:
+        trial: The trial.
+        state: "done"; "missing"; "damaged"; or "different", trained by another recipe, seed or dataset.
+        artifact: The run, or the artifact that counts as it; None unless done.
+        reason: Why it is damaged or what is different; empty otherwise.
+        is_artifact: Missing, and the very training that gives the network's artifact, which is missing too: train that.
+    """
+
+    trial: Trial
+    state: Literal["done", "missing", "damaged", "different"]
+    artifact: Artifact | None = None
+    reason: str = ""
+    is_artifact: bool = False
+
+
+def find_trial(shelf: Shelf, trial: Trial, dataset_md5: str | None = None) -> TrialState:
+    """Return what the shelf holds of a trial.
+
+    The network's artifact counts where recipe, seed and data are the trial's: nothing is trained twice.
+
+    Args:
+        shelf: Everything trained.
+        trial: What is looked for.
+        dataset_md5: The dataset on which it must have been trained; None takes any.
+    """
+    artifact, run = shelf.artifacts.get(trial.model), shelf.runs.get(trial.run_name)
+    if artifact and not _differing(artifact, trial, dataset_md5):
+        return TrialState(trial, "done", artifact)
+    if run:
+        differing = _differing(run, trial, dataset_md5)
+        return TrialState(trial, "different", reason=differing) if differing else TrialState(trial, "done", run)
+    for damaged in shelf.damaged:
+        if damaged.name == f"{RUNS_FOLDER}/{trial.run_name}":
+            return TrialState(trial, "damaged", reason=damaged.reason)
+    is_own = trial.model in CATALOG and trial.seed == 0 and recipe_for(trial.model)[0] == trial.recipe_name
+    damaged_names = {damaged.name for damaged in shelf.damaged}
+    return TrialState(trial, "missing", is_artifact=is_own and not artifact and trial.model not in damaged_names)
+
+
+def find_trials(shelf: Shelf, trials: Sequence[Trial], dataset_md5: str | None = None) -> list[TrialState]:
+    """Return what the shelf holds of each trial, in their order."""
+    return [find_trial(shelf, trial, dataset_md5) for trial in trials]
+
+
+def _differing(artifact: Artifact, trial: Trial, dataset_md5: str | None) -> str:
+    """Return what differs between a training and a trial, in words; empty where they are the same."""
+    manifest = artifact.manifest
+    wanted = _fields(asdict(RECIPES[trial.recipe_name]))
+    found = _fields(manifest.recipe)
+    words = [
+        f"{key.replace('_', ' ')} {found.get(key)!r}, not {wanted.get(key)!r}"
+        for key in {**wanted, **found}
+        if found.get(key) != wanted.get(key)
+    ]
+    if manifest.seed != trial.seed:
+        words.append(f"seed {manifest.seed}, not {trial.seed}")
+    if dataset_md5 is not None and manifest.dataset["md5"] != dataset_md5:
+        words.append("another dataset")
+    return " and ".join(words)
+
+
+def _fields(recipe: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in recipe.items() if key not in SPEED_ALONE}
