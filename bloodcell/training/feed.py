@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -61,6 +62,14 @@ class EpochFeed(keras.utils.PyDataset):
         generator = np.random.default_rng((*self._key, index + 1))
         inputs = self._augmentation(prepare_images(self._images[rows]), generator)
         return np.ascontiguousarray(inputs, dtype=np.float32), self._targets[rows]
+
+    def samples(self, num_images: int) -> Iterator[np.ndarray]:
+        """Yield the epoch's first images as it shows them, in batches of about 256, `num_images` in all or fewer."""
+        per_yield = max(1, 256 // self._batch_size)
+        num_batches = min(len(self), math.ceil(num_images / self._batch_size))
+        for first in range(0, num_batches, per_yield):
+            batches = [self[index][0] for index in range(first, min(first + per_yield, num_batches))]
+            yield np.concatenate(batches)
 
 
 class BatchReporter(keras.callbacks.Callback):

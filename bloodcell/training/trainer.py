@@ -6,6 +6,7 @@ a resumed training sees what the uninterrupted one would have seen.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
@@ -22,6 +23,7 @@ from bloodcell.dataset import Split, prepare_images
 from bloodcell.errors import TrainingError
 from bloodcell.files import cache_directory
 from bloodcell.training.augmentation import AUGMENTATIONS, epoch_order
+from bloodcell.training.averaging import NUM_IMAGES, averaged_weights
 from bloodcell.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from bloodcell.training.recipes import TrainingRecipe
 
@@ -203,6 +205,8 @@ def _compile(model: keras.Model, recipe: TrainingRecipe, num_steps_per_epoch: in
         optimizer = keras.optimizers.SGD(momentum=0.9, nesterov=True, **common)
     else:
         raise ValueError(f"optimizer must be 'adam', 'adamw' or 'sgd', received {recipe.optimizer!r}.")
+    # `fit`, which runs one epoch at a time here, would end each by putting the averaged weights in place of the raw.
+    optimizer.finalize_variable_values = lambda variables: None
     optimizer.build(model.trainable_variables)
     model.compile(
         optimizer,
@@ -223,8 +227,6 @@ def _run_epoch(
     on_batch: OnBatch | None,
 ) -> dict[str, float]:
     """Train one epoch, evaluate on val, and note both in `progress`."""
-    import keras
-
     from bloodcell.training.feed import BatchReporter, EpochFeed
 
     started = time.monotonic()
@@ -240,18 +242,12 @@ def _run_epoch(
             f"{model.name!r} diverged in epoch {epoch}: its loss is {loss}. "
             "Lower the learning rate, add a warm-up or clip the gradient."
         )
-    swap = keras.callbacks.SwapEMAWeights() if recipe.ema_decay is not None else None
-    if swap:
-        swap.set_model(model)
-        swap.on_test_begin()
-    try:
+    averaged = averaged_weights(model, feed.samples(NUM_IMAGES)) if recipe.ema_decay is not None else None
+    with averaged or contextlib.nullcontext():
         val_loss, val_accuracy = _score(compute_logits(model, val_split.images), val_split.labels)
         if _is_better(val_accuracy, val_loss, progress):
             progress.best_epoch = epoch
             progress.best_weights = [np.array(w) for w in model.get_weights()]
-    finally:
-        if swap:
-            swap.on_test_end()
     seconds = time.monotonic() - started
     progress.seconds += seconds
     numbers = {
