@@ -1,13 +1,13 @@
 """Which trials of an experiment are trained, and where their results lie."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 from bloodcell.artifact.store import RUNS_FOLDER, Artifact, Shelf
 from bloodcell.models import CATALOG
 from bloodcell.training.experiments import Trial
-from bloodcell.training.recipes import RECIPES, recipe_for
+from bloodcell.training.recipes import RECIPES, TrainingRecipe, recipe_for
 
 SPEED_ALONE = ("xla",)
 """Fields of a recipe that change how fast a training is and nothing of what it gives."""
@@ -79,4 +79,6 @@ def _differing(artifact: Artifact, trial: Trial, dataset_md5: str | None) -> str
 
 
 def _fields(recipe: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in recipe.items() if key not in SPEED_ALONE}
+    """Return what decides a training; a field that a recipe did not have yet when it was recorded is at its default."""
+    defaults = {field.name: field.default for field in fields(TrainingRecipe)}
+    return {key: value for key, value in (defaults | recipe).items() if key not in SPEED_ALONE}

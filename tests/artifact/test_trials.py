@@ -44,6 +44,12 @@ def test_another_recipe_does_not_count_unless_it_is_faster_alone(tmp_path, field
     assert not found.is_artifact  # the artifact that is there is not replaced
 
 
+def test_a_field_that_recipes_did_not_have_yet_is_at_its_default(tmp_path):
+    older = {key: value for key, value in STUDY.items() if key != "ema_decay"}
+    write_artifact(tmp_path, BASE.model, recipe_name="study", recipe=older)
+    assert state(tmp_path, BASE).state == "done"
+
+
 def test_runs_are_found_by_name_and_checked(tmp_path):
     write_run(tmp_path, SECOND.run_name, seed=1, recipe_name="study", recipe=STUDY)
     found = state(tmp_path, SECOND)
