@@ -1,7 +1,7 @@
 """The layers of every network as data: shapes, parameters and arithmetic, readable without Keras.
 
-`graphs.json` beside this file is written by `python -m bloodcell.models.graphs` after any change to a network; a test
-holds it equal to the networks that the catalog builds.
+`graphs.json` and, for the CNN family's design space, `combinations.json` beside this file are written by
+`python -m bloodcell.models.graphs` after any change to a network; tests hold both equal to the networks that are built.
 
 FLOPs are those of one image at inference, a multiply-add counted as two:
 
@@ -15,16 +15,20 @@ FLOPs are those of one image at inference, a multiply-add counted as two:
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bloodcell.files import write_atomically
 from bloodcell.models.catalog import CATALOG
+from bloodcell.models.combinations import Combination, all_combinations
 
 if TYPE_CHECKING:
     import keras
 
 GRAPHS_PATH = Path(__file__).with_name("graphs.json")
+COMBINATIONS_PATH = Path(__file__).with_name("combinations.json")
+_LAYER_KEYS = ("name", "type", "output_shape", "parameters", "flops", "block")
 
 _FREE = {"InputLayer", "Dropout", "Flatten", "Reshape", "Concatenate", "ZeroPadding2D"}
 _ONE_PER_OUTPUT = {"Activation", "ReLU", "Softmax"}
@@ -132,12 +136,64 @@ def format_graphs(graphs: dict[str, dict[str, Any]]) -> str:
     return "{\n" + ",\n".join(networks) + "\n}\n"
 
 
+def graph_name(combination: Combination) -> str:
+    """Return the combination that stands for all with the same layers: no strength of L2 or dropout changes them."""
+    return replace(combination, l2=0.0, dropout=0.4 if combination.dropout else 0.0).name
+
+
+def load_combination_graphs() -> dict[str, dict[str, Any]]:
+    """Return what `describe_model` says of every graph of the design space, by `graph_name`; reads one file."""
+    return unpack_graphs(json.loads(COMBINATIONS_PATH.read_text(encoding="utf-8")))
+
+
+def pack_graphs(graphs: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return graphs that share most of their layers with each layer written once.
+
+    Returns:
+        "layers", each as a list in the order of `describe_model`'s keys, and "networks": name -> the number of
+        trainable parameters, then the places of its layers in that list.
+    """
+    rows: dict[str, int] = {}
+    networks = {
+        name: [
+            graph["trainable_parameters"],
+            *(rows.setdefault(json.dumps([layer[key] for key in _LAYER_KEYS]), len(rows)) for layer in graph["layers"]),
+        ]
+        for name, graph in graphs.items()
+    }
+    return {"layers": [json.loads(row) for row in rows], "networks": networks}
+
+
+def unpack_graphs(packed: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the graphs that `pack_graphs` packed."""
+    graphs = {}
+    for name, (trainable, *places) in packed["networks"].items():
+        layers = [dict(zip(_LAYER_KEYS, packed["layers"][place], strict=True)) for place in places]
+        graphs[name] = {
+            "parameters": sum(layer["parameters"] for layer in layers),
+            "trainable_parameters": trainable,
+            "flops": sum(layer["flops"] for layer in layers),
+            "layers": layers,
+        }
+    return graphs
+
+
+def format_packed(packed: dict[str, Any]) -> str:
+    """Return packed graphs as JSON text with one layer, or one network, per line."""
+    layers = ",\n".join(f"  {json.dumps(layer)}" for layer in packed["layers"])
+    networks = ",\n".join(f"  {json.dumps(name)}: {json.dumps(row)}" for name, row in packed["networks"].items())
+    return f'{{\n "layers": [\n{layers}\n ],\n "networks": {{\n{networks}\n }}\n}}\n'
+
+
 def write_graphs() -> None:
-    """Build every catalog network and write `graphs.json`."""
+    """Build every catalog network and every graph of the design space, and write both files."""
     from bloodcell.models import build_model
 
     graphs = {name: describe_model(build_model(name)) for name in CATALOG}
     write_atomically(GRAPHS_PATH, format_graphs(graphs).encode())
+    names = dict.fromkeys(graph_name(combination) for combination in all_combinations())
+    combinations = {name: describe_model(build_model(name)) for name in names}
+    write_atomically(COMBINATIONS_PATH, format_packed(pack_graphs(combinations)).encode())
 
 
 if __name__ == "__main__":
