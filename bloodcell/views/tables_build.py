@@ -1,0 +1,310 @@
+"""The design space of the CNN family as a reader meets it: switches, one switch from here, costs, and what changed."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bloodcell.artifact import Artifact, Shelf
+from bloodcell.evaluation.repeated import Change, Repeated
+from bloodcell.models.catalog import CATALOG, name_of
+from bloodcell.models.combinations import ATTENTIONS, DEPTHS, DROPOUTS, PENALTIES, Combination, all_combinations
+from bloodcell.training.recipes import TrainingRecipe
+from bloodcell.views.quantities import megabytes, percent
+from bloodcell.views.tables_evaluation import layers_table
+
+BYTES_PER_FLOAT = 4
+BYTES_PER_MB = 1024**2
+DEPTH_WORDS = {2: "two", 3: "three", 4: "four"}
+CHOICES: dict[str, tuple[Any, ...]] = {
+    "depth": DEPTHS,
+    "batch_norm": (False, True),
+    "dropout": DROPOUTS,
+    "l2": PENALTIES,
+    "attention": ATTENTIONS,
+    "residual": (False, True),
+}
+"""Every switch and its values, in the order they stand on the page."""
+_SPEED_ONLY = {"xla"}
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A network that differs in one switch: which, to what value, in words, and the network."""
+
+    switch: str
+    value: Any
+    label: str
+    combination: Combination
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """The trainings of one network under one set of settings.
+
+    Attributes:
+        name: The network.
+        settings: What all of them were trained with; two of equal settings can be compared.
+        artifacts: One per seed, by seed.
+        num_others: Trainings of the same network under other settings, which are left out.
+    """
+
+    name: str
+    settings: str
+    artifacts: tuple[Artifact, ...]
+    num_others: int
+
+
+def describe_value(switch: str, value: Any) -> str:
+    """Return one switch's value in words, such as "two blocks" or "no dropout"."""
+    if switch == "depth":
+        return f"{DEPTH_WORDS[value]} blocks"
+    if switch == "batch_norm":
+        return "batch normalization" if value else "no batch normalization"
+    if switch == "dropout":
+        return f"dropout {value:g}" if value else "no dropout"
+    if switch == "l2":
+        return f"L2 penalty {value:g}" if value else "no L2 penalty"
+    if switch == "attention":
+        return {"none": "no attention", "se": "SE attention", "cbam": "CBAM attention"}[value]
+    return "residual connections" if value else "no residual connections"
+
+
+def list_neighbours(combination: Combination) -> list[Neighbour]:
+    """Return every network that one switch makes of this one, in the order of the switches."""
+    return [
+        Neighbour(switch, value, describe_value(switch, value), replace(combination, **{switch: value}))
+        for switch, values in CHOICES.items()
+        for value in values
+        if value != getattr(combination, switch)
+    ]
+
+
+def describe_difference(one: Combination, other: Combination) -> str:
+    """Return what the first has that the second has not, in words; empty where they are the same network."""
+    changed = [f.name for f in fields(one) if getattr(one, f.name) != getattr(other, f.name)]
+    return ", ".join(describe_value(switch, getattr(one, switch)) for switch in changed)
+
+
+def count_differences(one: Combination, other: Combination) -> int:
+    """Return in how many switches two networks differ."""
+    return sum(getattr(one, f.name) != getattr(other, f.name) for f in fields(one))
+
+
+def study_name(combination: Combination) -> str | None:
+    """Return the study's name of this network, or None if the study did not train it."""
+    name = name_of(combination)
+    return name if name in CATALOG else None
+
+
+def group_trainings(artifacts: Iterable[Artifact]) -> dict[str, dict[str, tuple[Artifact, ...]]]:
+    """Return model name -> settings -> its trainings, one per seed in their order; the first of a seed counts."""
+    groups: dict[str, dict[str, dict[int, Artifact]]] = {}
+    for artifact in artifacts:
+        of_model = groups.setdefault(artifact.model_name, {})
+        of_model.setdefault(describe_settings(artifact), {}).setdefault(artifact.manifest.seed, artifact)
+    return {
+        model: {settings: tuple(by_seed[seed] for seed in sorted(by_seed)) for settings, by_seed in of_settings.items()}
+        for model, of_settings in groups.items()
+    }
+
+
+def describe_settings(artifact: Artifact) -> str:
+    """Return what a training was made with besides graph and seed: the recipe where it leaves its defaults, the data.
+
+    A field that a recipe did not have yet when it was recorded stands at its default, so old and new ones compare.
+    """
+    defaults = {f.name: f.default for f in fields(TrainingRecipe)}
+    recipe = {
+        key: value
+        for key, value in artifact.manifest.recipe.items()
+        if key not in _SPEED_ONLY and not (key in defaults and defaults[key] == value)
+    }
+    return json.dumps([recipe, artifact.manifest.dataset.get("md5")], sort_keys=True)
+
+
+def find_trained(shelf: Shelf, base: Combination) -> dict[str, Trained]:
+    """Return the trainings of each network of the design space, by the combination's own name.
+
+    Settings are those of the base where a network was trained with them, so that as many as can be are comparable;
+    else those of the network's own artifact, else those with the most seeds.
+    """
+    groups = group_trainings([*shelf.artifacts.values(), *shelf.runs.values()])
+    reference = _main_settings(_groups_of(groups, base))
+    found = {}
+    for combination in all_combinations():
+        of_settings = _groups_of(groups, combination)
+        if not of_settings:
+            continue
+        settings = reference if reference in of_settings else _main_settings(of_settings)
+        assert settings is not None
+        others = sum(len(artifacts) for key, artifacts in of_settings.items() if key != settings)
+        found[combination.name] = Trained(name_of(combination), settings, of_settings[settings], others)
+    return found
+
+
+def neighbours_table(
+    combination: Combination,
+    graph: Mapping[str, Any],
+    graphs: Mapping[str, Mapping[str, Any]],
+    results: Mapping[str, Repeated],
+) -> pd.DataFrame:
+    """Return this network and every one that one switch makes of it, with costs and, where trained, accuracies.
+
+    Args:
+        combination: The network on the page; it is the first row.
+        graph: Its graph.
+        graphs: Graph of each neighbour, by the combination's own name.
+        results: Trainings of those that are trained under the same settings, by the combination's own name.
+
+    Returns:
+        switch ("this network" in the first row), change, name, accuracy, spread (fractions, NaN where there is none),
+        difference (accuracy minus this network's), seeds, parameters, flops, parameters_change, flops_change.
+    """
+    own = results.get(combination.name)
+    rows = [("this network", "as it stands", combination)]
+    rows += [(one.switch.replace("_", " "), one.label, one.combination) for one in list_neighbours(combination)]
+    table = []
+    for switch, change, other in rows:
+        result = results.get(other.name)
+        cost = graph if other == combination else graphs[other.name]
+        table.append(
+            {
+                "switch": switch,
+                "change": change,
+                "name": name_of(other),
+                "accuracy": result.accuracy if result else math.nan,
+                "spread": result.spread if result else math.nan,
+                "difference": result.accuracy - own.accuracy if result and own and result is not own else math.nan,
+                "seeds": result.num_trainings if result else 0,
+                "parameters": cost["parameters"],
+                "parameters_change": cost["parameters"] - graph["parameters"],
+                "flops": cost["flops"],
+                "flops_change": cost["flops"] - graph["flops"],
+            }
+        )
+    return pd.DataFrame(table)
+
+
+def cost_table(graph: Mapping[str, Any]) -> pd.DataFrame:
+    """Return `layers_table` with each layer's memory: float32 bytes of its weights and of its output for one image."""
+    table = layers_table(graph)
+    outputs = [math.prod(layer["output_shape"]) for layer in graph["layers"]]
+    table["weight_bytes"] = BYTES_PER_FLOAT * table["parameters"]
+    table["output_bytes"] = BYTES_PER_FLOAT * np.array(outputs, dtype=np.int64)
+    return table
+
+
+def describe_memory(layers: pd.DataFrame) -> tuple[str, str]:
+    """Return the memory of the weights, and of all layers' outputs for one image, as text."""
+    return (
+        megabytes(layers["weight_bytes"].sum() / BYTES_PER_MB),
+        megabytes(layers["output_bytes"].sum() / BYTES_PER_MB),
+    )
+
+
+def describe_accuracy(result: Repeated) -> str:
+    """Return the mean accuracy with its spread over seeds, such as "95.9 % ± 0.2"; one seed has no spread."""
+    spread = "" if math.isnan(result.spread) else f" ± {100 * result.spread:.1f}"
+    return f"{percent(result.accuracy)}{spread}"
+
+
+def describe_change(change: Change, name: str) -> str:
+    """Return in a sentence whether the difference is more than chance."""
+    amount = f"{100 * abs(change.difference):.1f} ± {100 * change.margin:.1f} points"
+    if change.is_clear:
+        return f"**{amount} {'better' if change.difference > 0 else 'worse'}** than {name}, more than chance."
+    if change.difference == 0:
+        return f"Exactly as often right as {name}."
+    direction = "above" if change.difference > 0 else "below"
+    return f"{amount} {direction} {name}: **no clear difference**."
+
+
+def class_changes_table(change: Change, class_names: Sequence[str]) -> pd.DataFrame:
+    """Return per class the images and the recall of both networks, fractions, and the difference."""
+    return pd.DataFrame(
+        {
+            "class": [class_names[one.class_index] for one in change.per_class],
+            "images": [one.num_images for one in change.per_class],
+            "first": [one.first for one in change.per_class],
+            "second": [one.second for one in change.per_class],
+            "difference": [one.difference for one in change.per_class],
+        }
+    )
+
+
+def image_counts_table(change: Change, first: Repeated, class_names: Sequence[str]) -> pd.DataFrame:
+    """Return per class how many images the first network gets right more often, and how many less often."""
+    labels = first.y_true[change.rows_first]
+    return pd.DataFrame(
+        {
+            "class": list(class_names),
+            "more often right": [int((change.gains[labels == index] > 0).sum()) for index in range(len(class_names))],
+            "less often right": [int((change.gains[labels == index] < 0).sum()) for index in range(len(class_names))],
+        }
+    )
+
+
+def describe_answers(result: Repeated, row: int, class_names: Sequence[str]) -> str:
+    """Return what the seeds of one network answered for one image, such as "right" or "2 × neutrophil, 1 right"."""
+    y_true = int(result.y_true[row])
+    labels, counts = np.unique(result.y_pred[:, row], return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    alone = result.num_trainings == 1
+    parts = [
+        ("right" if labels[i] == y_true else class_names[labels[i]]) + ("" if alone else f" ×{counts[i]}")
+        for i in order.tolist()
+    ]
+    return ", ".join(parts)
+
+
+def images_table(
+    change: Change,
+    rows: np.ndarray,
+    first: Repeated,
+    second: Repeated,
+    names: tuple[str, str],
+    class_names: Sequence[str],
+) -> pd.DataFrame:
+    """Return one row per changed image: pixel hash, true class, the answers of both networks.
+
+    Args:
+        rows: Places in `change.rows_first`.
+        names: What the two networks are called.
+    """
+    of_first, of_second = change.rows_first[rows], change.rows_second[rows]
+    return pd.DataFrame(
+        {
+            "image": of_first,
+            "pixel hash": [f"{image_hash:016x}" for image_hash in first.image_hashes[of_first].tolist()],
+            "true class": [class_names[label] for label in first.y_true[of_first].tolist()],
+            names[0]: [describe_answers(first, row, class_names) for row in of_first.tolist()],
+            names[1]: [describe_answers(second, row, class_names) for row in of_second.tolist()],
+        }
+    )
+
+
+def _groups_of(
+    groups: Mapping[str, Mapping[str, tuple[Artifact, ...]]], combination: Combination
+) -> dict[str, tuple[Artifact, ...]]:
+    """Return the trainings of a combination by settings: under the catalog's name and under its own."""
+    merged: dict[str, dict[int, Artifact]] = {}
+    for name in dict.fromkeys((name_of(combination), combination.name)):
+        for settings, artifacts in groups.get(name, {}).items():
+            by_seed = merged.setdefault(settings, {})
+            for artifact in artifacts:
+                by_seed.setdefault(artifact.manifest.seed, artifact)
+    return {settings: tuple(by_seed[seed] for seed in sorted(by_seed)) for settings, by_seed in merged.items()}
+
+
+def _main_settings(of_settings: Mapping[str, Sequence[Artifact]]) -> str | None:
+    """Return the settings of the artifact that the other pages show, else those with the most seeds; None for none."""
+    return max(
+        of_settings,
+        key=lambda key: (any(one.kind == "artifact" for one in of_settings[key]), len(of_settings[key])),
+        default=None,
+    )
