@@ -7,7 +7,7 @@ made stronger or weaker in optical density (Tellez et al. 2019, https://arxiv.or
 """
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -99,13 +99,24 @@ def _motion(image: np.ndarray, length: float, generator: np.random.Generator) ->
     return _convolve(image, kernel)
 
 
-def _stain(image: np.ndarray, strength: float, generator: np.random.Generator) -> np.ndarray:
-    """Multiply each stain by 1 ± strength and move it a little, signs drawn per image and stain."""
+def restain(image: np.ndarray, factors: Sequence[float] | np.ndarray, offsets: float | np.ndarray = 0.0) -> np.ndarray:
+    """Return an image with more or less of each stain, (h, w, 3) uint8.
+
+    Args:
+        image: (h, w, 3) uint8.
+        factors: (3,) what the optical density of haematoxylin, eosin and the rest is multiplied by.
+        offsets: (3,) what is added to it.
+    """
     densities = -np.log((image.astype(np.float64) + 1) / 256)
     amounts = densities @ np.linalg.inv(_STAINS)
-    signs = generator.choice([-1.0, 1.0], (2, 3))
-    changed = amounts * (1 + strength * signs[0]) + 0.1 * strength * signs[1]
+    changed = amounts * np.asarray(factors) + offsets
     return _to_bytes(256 * np.exp(-(changed @ _STAINS)) - 1)
+
+
+def _stain(image: np.ndarray, strength: float, generator: np.random.Generator) -> np.ndarray:
+    """Multiply each stain by 1 ± strength and move it a little, signs drawn per image and stain."""
+    signs = generator.choice([-1.0, 1.0], (2, 3))
+    return restain(image, 1 + strength * signs[0], 0.1 * strength * signs[1])
 
 
 def _brightness(image: np.ndarray, factor: float, generator: np.random.Generator) -> np.ndarray:
