@@ -21,10 +21,12 @@ from bloodcell.views.components_selection import (
     model_picker,
     model_selection,
     note_visit,
+    read_choices,
     remembered_segments,
     restore_choice,
     selected_models,
     theme_mode,
+    write_choices,
 )
 from bloodcell.views.navigation import GROUPS, HOME
 from bloodcell.views.tables import describe_benchmark, family_name
@@ -51,12 +53,14 @@ __all__ = [
     "model_picker",
     "navigate",
     "open_page",
+    "read_choices",
     "remembered_segments",
     "research_use_notice",
     "restore_choice",
     "selected_models",
     "show_damaged",
     "theme_mode",
+    "write_choices",
 ]
 
 PRODUCT = "Blood Cell Lab"

@@ -146,6 +146,20 @@ def remembered_segments(
     return cast(str, chosen)
 
 
+def read_choices(key: str) -> tuple[str, ...] | None:
+    """Before anything is drawn for `key`: return what the URL newly brings, as written by whomever; None for no news.
+
+    For choices without a list of options; `restore_choice` checks against one.
+    """
+    return _read_address(key)
+
+
+def write_choices(key: str, values: Sequence[str]) -> None:
+    """After a choice without a list of options: write it into the URL; an empty one only where the URL has another."""
+    if list(values) or key in st.query_params:
+        _write_address(key, values)
+
+
 def choose(key: str, value: str | None = None) -> None:
     """In a callback: note that the reader chose under `key`, and what, if it is not the widget itself that holds it."""
     if value is not None:
