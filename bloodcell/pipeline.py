@@ -13,14 +13,23 @@ import pandas as pd
 
 from bloodcell.artifact import LITERT_FILE, Artifact, Manifest, Predictions, add_file, load_artifact, publish_artifact
 from bloodcell.artifact.weights import fill_weights, serialize_weights
-from bloodcell.dataset import CLASS_NAMES, INPUT_SIZE, Split, load_split, prepare_images
+from bloodcell.dataset import CLASS_NAMES, INPUT_SIZE, UNKNOWN, Split, find_subtypes, load_split, prepare_images
 from bloodcell.errors import ArtifactError, ArtifactNotFoundError, EngineError, TrainingError
-from bloodcell.evaluation import Evaluation, fit_temperature, softmax
-from bloodcell.models import build_model, get_spec, logits_model
+from bloodcell.evaluation import (
+    Evaluation,
+    FinerEvaluation,
+    finer_probabilities,
+    fit_subtype_temperature,
+    fit_temperature,
+    softmax,
+)
+from bloodcell.models import answers_model, build_model, get_spec, graph_of, has_subtypes
 from bloodcell.models.folding import fold_batch_norm
 from bloodcell.training import RECIPES, TrainingRecipe, TrainingResult, checkpoint_path, recipe_for, train
 
 if TYPE_CHECKING:
+    import keras
+
     from bloodcell.training.trainer import OnBatch, OnEpoch
 
 logger = logging.getLogger(__name__)
@@ -43,7 +52,8 @@ def load_or_train(
     """Return the artifact of a catalog row, trained now where it is not there yet.
 
     Args:
-        name: Catalog row, or the row with a tag after a dot for another training of the same graph (`cnn_bn.sgd`).
+        name: Catalog row, or the row with a tag after a dot for another training of the same graph (`cnn_bn.sgd`), or
+            of the graph with another head (`hemanet_tiny.eleven`; see `models.catalog.HEADS`).
         recipe_name: A recipe other than the row's own.
         seed: 0 where None.
         num_epochs: Another length than the recipe's.
@@ -54,7 +64,7 @@ def load_or_train(
         TrainingError: What is there was trained by another recipe or seed than was asked for.
         BloodCellError: The data are missing, the name is unknown, the disk is full.
     """
-    model_name = name.partition(".")[0]
+    model_name = graph_of(name)
     get_spec(model_name)
     kind = "run" if run_tag else "artifact"
     full_name = f"{name}.{run_tag}" if run_tag else name
@@ -85,13 +95,14 @@ def publish_training(
     val_split: Split,
 ) -> Artifact:
     """Store a finished training: weights rounded as they are kept, and everything measured on the rounded ones."""
-    model_name = name.partition(".")[0]
+    model_name = graph_of(name)
     fold_batch_norm(result.model)  # first, so that the kernels that are rounded are those that LiteRT runs
+    calibrate_subtypes(result.model, val_split)
     weights = serialize_weights(result.model)
     stored_model = build_model(model_name)
     fill_weights(stored_model, weights, "the weights just trained")
     test_split = load_split("test")
-    predictions = [predict_split(logits_model(stored_model), split) for split in (val_split, test_split)]
+    predictions = [predict_split(stored_model, split) for split in (val_split, test_split)]
     temperature = fit_temperature(predictions[0].logits, predictions[0].y_true)
     manifest = Manifest(
         name=name,
@@ -123,15 +134,50 @@ def publish_training(
         weights=weights if kind == "artifact" else None,
         history=pd.DataFrame(result.history),
         predictions=predictions,
-        evaluations={one.split: evaluate_predictions(one, temperature).to_dict() for one in predictions},
+        evaluations={one.split: describe_predictions(one, temperature) for one in predictions},
     )
 
 
-def predict_split(model: Any, split: Split) -> Predictions:
-    """Return a Keras logits model's answers for every image of a split."""
+def predict_split(model: keras.Model, split: Split) -> Predictions:
+    """Return a Keras model's answers for every image of a split, those on subtypes included where it gives any."""
     from bloodcell.training.trainer import compute_logits
 
-    return Predictions(split.name, split.labels, compute_logits(model, split.images), split.image_hashes)
+    answers = compute_logits(answers_model(model), split.images)
+    logits, subtype_logits = np.split(answers, [len(CLASS_NAMES)], axis=1)
+    if not subtype_logits.shape[1]:
+        return Predictions(split.name, split.labels, logits, split.image_hashes)
+    return Predictions(split.name, split.labels, logits, split.image_hashes, subtype_logits, find_subtypes(split))
+
+
+def calibrate_subtypes(model: keras.Model, val_split: Split) -> None:
+    """Divide, in place, the layer "subtypes" by the temperature under which its shares fit val best, if there is one.
+
+    The most probable type stays the same; what is stored and exported then needs no second temperature.
+    """
+    if not has_subtypes(model):
+        return
+    found = predict_split(model, val_split)
+    assert found.subtype_logits is not None and found.finer_true is not None
+    temperature = fit_subtype_temperature(found.subtype_logits, found.finer_true)
+    layer = model.get_layer("subtypes")
+    layer.set_weights([weight / np.float32(temperature) for weight in layer.get_weights()])
+
+
+def describe_predictions(predictions: Predictions, temperature: float) -> dict[str, Any]:
+    """Return the numbers of stored predictions ready for JSON, with those over finer types under "finer"."""
+    numbers = evaluate_predictions(predictions, temperature).to_dict()
+    finer = evaluate_finer(predictions, temperature)
+    return numbers if finer is None else {**numbers, "finer": finer.to_dict()}
+
+
+def evaluate_finer(predictions: Predictions, temperature: float) -> FinerEvaluation | None:
+    """Return the numbers over the eleven finer types, or None where there are no answers or no known types."""
+    if predictions.subtype_logits is None or predictions.finer_true is None:
+        return None
+    if (predictions.finer_true == UNKNOWN).all():
+        return None
+    y_score = finer_probabilities(predictions.logits, predictions.subtype_logits, temperature)
+    return FinerEvaluation.from_predictions(predictions.finer_true, y_score)
 
 
 def evaluate_predictions(predictions: Predictions, temperature: float) -> Evaluation:
@@ -225,5 +271,5 @@ def _command(name: str, kind: str, model_name: str, recipe_name: str, recipe: Tr
         words.append(f"--epochs {recipe.num_epochs}")
     words.append(f"--seed {seed}")
     if kind == "run":
-        words.append(f"--run {name.partition('.')[2]}")
+        words.append(f"--run {name.removeprefix(f'{model_name}.')}")
     return " ".join([*words, "--force"])

@@ -9,7 +9,7 @@ import streamlit as st
 from bloodcell.artifact import Artifact
 from bloodcell.evaluation import Evaluation, reliability_curve, risk_coverage_curve
 from bloodcell.models.catalog import CATALOG
-from bloodcell.models.graphs import load_graphs
+from bloodcell.models.graphs import find_graph
 from bloodcell.published import STUDY
 from bloodcell.views import cache
 from bloodcell.views import figures_evaluation as figures
@@ -115,7 +115,7 @@ def show_history(name: str, best_epoch: int) -> None:
 def show_layers(name: str, model_name: str) -> None:
     """Layers with shapes, parameters, FLOPs and their share; without Keras."""
     st.header("Layers", anchor=False)
-    graph = load_graphs().get(model_name)
+    graph = find_graph(model_name)
     if graph is None:
         st.info(f"The catalog no longer has a network called {model_name}, so its layers are not known.")
         return

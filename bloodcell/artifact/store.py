@@ -36,12 +36,16 @@ class Predictions:
         y_true: (n,) int64 class indices.
         logits: (n, 8) float32, before temperature and softmax.
         image_hashes: (n,) uint64 of the pixels, as `dataset.hash_images` gives them.
+        subtype_logits: (n, 5) float32 within classes, where the network tells finer types apart; else None.
+        finer_true: (n,) int64 index in `dataset.FINER_NAMES`, -1 where only the class is known; there with the former.
     """
 
     split: str
     y_true: np.ndarray
     logits: np.ndarray
     image_hashes: np.ndarray
+    subtype_logits: np.ndarray | None = None
+    finer_true: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -86,11 +90,14 @@ class Artifact:
         path = self.directory / PREDICTIONS_FILE
         try:
             with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
+                has_subtypes = f"{split}_subtype_logits" in stored
                 return Predictions(
                     split,
                     stored[f"{split}_y_true"].astype(np.int64),
                     stored[f"{split}_logits"].astype(np.float32),
                     stored[f"{split}_image_hashes"].astype(np.uint64),
+                    stored[f"{split}_subtype_logits"].astype(np.float32) if has_subtypes else None,
+                    stored[f"{split}_finer_true"].astype(np.int64) if has_subtypes else None,
                 )
         except (OSError, KeyError, ValueError) as error:
             raise ArtifactDamagedError(f"{path} cannot be read ({error}). Restore it or train again.") from error

@@ -111,6 +111,9 @@ def _serialize_predictions(predictions: list[Predictions]) -> bytes:
         arrays[f"{one.split}_y_true"] = one.y_true.astype(np.uint8)
         arrays[f"{one.split}_logits"] = one.logits.astype(np.float32)
         arrays[f"{one.split}_image_hashes"] = one.image_hashes.astype(np.uint64)
+        if one.subtype_logits is not None and one.finer_true is not None:
+            arrays[f"{one.split}_subtype_logits"] = one.subtype_logits.astype(np.float32)
+            arrays[f"{one.split}_finer_true"] = one.finer_true.astype(np.int8)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()

@@ -19,7 +19,12 @@ def add_parser(subparsers: Any) -> None:
         help="train networks, or load what is trained already",
         description="Loads what is trained and trains what is not. Stopped at any moment, the same command continues.",
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help="network, or network.tag for another training of it")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="network; network.tag for another training of it; hemanet_tiny.eleven and .eight for other heads",
+    )
     parser.add_argument("--recipe", help="another recipe than the network's own")
     parser.add_argument("--seed", type=int, help="seed of everything random (0)")
     parser.add_argument("--epochs", type=positive, help="another number of epochs than the recipe's")
@@ -32,14 +37,14 @@ def add_parser(subparsers: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train or load each name in turn; a network that fails does not keep the others from their turn."""
-    from bloodcell.models import CATALOG
+    from bloodcell.models import CATALOG, graph_of
     from bloodcell.training import recipe_for
 
     if bool(options.names) == options.all:
         options.parser.error("give one or more names, or --all")
     names = list(CATALOG) if options.all else list(dict.fromkeys(options.names))
     for name in names:  # before hours of training, not after
-        recipe_for(name.partition(".")[0], options.recipe)
+        recipe_for(graph_of(name), options.recipe)
     done, failed = [], []
     for name in names:
         try:
@@ -63,10 +68,11 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _train_one(name: str, options: argparse.Namespace) -> dict[str, Any]:
+    from bloodcell.models import graph_of
     from bloodcell.pipeline import load_or_train
     from bloodcell.training import recipe_for
 
-    num_epochs = options.epochs or recipe_for(name.partition(".")[0], options.recipe)[1].num_epochs
+    num_epochs = options.epochs or recipe_for(graph_of(name), options.recipe)[1].num_epochs
     with TrainingDisplay(name, num_epochs) as display, contextlib.redirect_stdout(sys.stderr):
         artifact: Artifact = load_or_train(
             name,

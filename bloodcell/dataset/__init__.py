@@ -20,14 +20,29 @@ from bloodcell.dataset.splits import (
     match_images,
     verify_dataset,
 )
+from bloodcell.dataset.subtypes import (
+    FINER_CLASSES,
+    FINER_NAMES,
+    SUBTYPE_COLUMNS,
+    SUBTYPE_NAMES,
+    SUBTYPES,
+    UNKNOWN,
+    find_subtypes,
+)
 
 __all__ = [
     "CLASS_CODES",
     "CLASS_NAMES",
     "CLASS_NOTES",
+    "FINER_CLASSES",
+    "FINER_NAMES",
     "INPUT_SIZE",
     "MINIMUM_SIDE",
     "SPLITS",
+    "SUBTYPES",
+    "SUBTYPE_COLUMNS",
+    "SUBTYPE_NAMES",
+    "UNKNOWN",
     "Box",
     "ClassNote",
     "DatasetIdentity",
@@ -37,6 +52,7 @@ __all__ = [
     "describe_status",
     "download_dataset",
     "find_dataset",
+    "find_subtypes",
     "frame_image",
     "hash_images",
     "identify_dataset",

@@ -16,17 +16,22 @@ from bloodcell.evaluation.comparison import (
     paired_difference,
     pareto_front,
 )
+from bloodcell.evaluation.finer import FinerEvaluation, Within, finer_probabilities, fit_subtype_temperature
 from bloodcell.evaluation.metrics import ClassReport, Evaluation, compute_confusion_matrix, wilson_interval
 
 __all__ = [
     "ClassReport",
     "Evaluation",
+    "FinerEvaluation",
     "PairedDifference",
+    "Within",
     "calibration_error_interval",
     "choose_default",
     "compare_predictions",
     "compute_confusion_matrix",
     "expected_calibration_error",
+    "finer_probabilities",
+    "fit_subtype_temperature",
     "fit_temperature",
     "holm_correction",
     "most_confused_pairs",

@@ -24,7 +24,7 @@ from bloodcell.files import artifacts_directory, write_atomically
 from bloodcell.inference.child import KERAS_ENVIRONMENT, OnProgress, run_child
 from bloodcell.inference.engine import NUM_THREADS
 from bloodcell.inference.forms import Precision, ensure_litert
-from bloodcell.models.graphs import load_graphs
+from bloodcell.models.graphs import find_graph
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -185,7 +185,6 @@ def run_benchmark(
             memory.append(_measure_memory(contender, num_threads, Path(folder)))
     if on_progress is not None:
         on_progress(total, total, "Measured.")
-    graphs = load_graphs()
     by_name = {artifact.name: artifact for artifact in artifacts}
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -194,7 +193,7 @@ def run_benchmark(
         "threads": num_threads,
         "note": _describe_method(effort, num_threads, load_before, load_after),
         "rows": [
-            _row(contender, by_name[contender.name], timing, used, graphs)
+            _row(contender, by_name[contender.name], timing, used)
             for contender, timing, used in zip(contenders, timings, memory, strict=True)
         ],
     }
@@ -282,10 +281,10 @@ def _row(
     artifact: Artifact,
     timing: dict[str, Any],
     memory: dict[str, float],
-    graphs: dict[str, dict[str, Any]],
 ) -> dict[str, Any]:
     manifest = artifact.manifest
-    if artifact.model_name not in graphs:
+    graph = find_graph(artifact.model_name)
+    if graph is None:
         raise EngineError(
             f"The layers of {artifact.model_name!r} are not listed: run `python -m bloodcell.models.graphs`."
         )
@@ -296,7 +295,7 @@ def _row(
         **timing,
         **memory,
         "parameters": manifest.parameters,
-        "flops": graphs[artifact.model_name]["flops"],
+        "flops": graph["flops"],
         "weights_bytes_float32": manifest.weights_bytes_float32,
         "weights_bytes_stored": manifest.weights_bytes_stored,
         "litert_bytes": Path(contender.form).stat().st_size if contender.form else None,

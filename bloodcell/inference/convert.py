@@ -2,8 +2,9 @@
 
     python -m bloodcell.inference.convert NAME [--directory D] [--precision float16|float32|int8] --output FILE
 
-The form takes batches of any size and ends at the logits; a network that only averages its last feature map before
-them gives that map too, so that distances between features and maps of attention need no TensorFlow. Before it is
+The form takes batches of any size and ends at the logits; a network that tells finer types apart gives those of its
+subtypes too, and one that only averages its last feature map before the logits gives that map, so that distances
+between features and maps of attention need no TensorFlow. Before it is
 handed out, it answers once in yet another process, and its probabilities are compared with Keras: LiteRT has been seen
 to abort on an int8 form whose attention bottleneck never fires, and a page must not be the first to find out.
 """
@@ -26,6 +27,7 @@ from bloodcell.files import write_atomically
 from bloodcell.inference.child import report_progress, run_child, run_main
 from bloodcell.inference.forms import PRECISIONS, Precision
 from bloodcell.inference.packing import pack_float16
+from bloodcell.models import has_subtypes
 
 if TYPE_CHECKING:
     import keras
@@ -71,15 +73,17 @@ def build_litert(
 
 
 def answering_model(model: "keras.Model") -> "keras.Model":
-    """Return a model that shares the given one's weights and gives its logits and, if there is one, the pooled map.
+    """Return a model that shares the given one's weights and gives its logits and, if they exist, two things more.
 
-    The second output is there where nothing but global average pooling (and dropout, which rests) lies between the
-    last feature map and the linear layer "logits".
+    They are the subtypes' logits and the pooled map. The latter is there where nothing but global average pooling (and
+    dropout, which rests) lies between the last feature map and the linear layer "logits".
     """
     import keras
 
     logits = model.get_layer("logits")
     outputs = [logits.output]
+    if has_subtypes(model):
+        outputs.append(model.get_layer("subtypes").output)
     source = logits.input._keras_history.operation
     while isinstance(source, keras.layers.Dropout):
         source = source.input._keras_history.operation

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from bloodcell.artifact import Artifact
+from bloodcell.dataset import SUBTYPE_NAMES
 from bloodcell.errors import EngineError
 from bloodcell.inference.child import OnProgress
 from bloodcell.inference.forms import Precision, ensure_litert, is_cached_form
@@ -24,10 +25,13 @@ class Outputs:
         logits: (n, classes) float32, before temperature and softmax.
         feature_maps: (n, h, w, channels) float32, the last map, whose mean over h and w the logits are a linear
             function of; None where the network has no such map or its form was built without.
+        subtype_logits: (n, 5) float32, of the finer types within classes, for `evaluation.finer_probabilities`; None
+            where the network does not tell them apart.
     """
 
     logits: np.ndarray
     feature_maps: np.ndarray | None
+    subtype_logits: np.ndarray | None = None
 
     @property
     def features(self) -> np.ndarray | None:
@@ -46,7 +50,7 @@ class Engine:
 
         Args:
             path: The form: one input (n, 64, 64, 3) float32 in [0, 1]; outputs (n, classes) float32 logits and, if it
-                has a second, the last feature map (n, h, w, channels) float32.
+                has them, the last feature map (n, h, w, channels) and the subtypes' logits (n, 5), float32.
             num_threads: Processor threads of one pass.
             largest_batch: Images per pass; longer inputs are cut.
 
@@ -68,15 +72,20 @@ class Engine:
             ) from error
         inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         signatures = [tuple(int(n) for n in details["shape_signature"]) for details in (*inputs, *outputs)]
-        by_rank = {len(details["shape_signature"]): details["index"] for details in outputs}
-        ranks = sorted(map(len, signatures[1:]))
-        if len(inputs) != 1 or len(signatures[0]) != 4 or signatures[0][0] != -1 or ranks not in ([2], [2, 4]):
+        maps = [details["index"] for details in outputs if len(details["shape_signature"]) == 4]
+        # LiteRT may name and order outputs as it likes; the subtypes' logits are known by being five.
+        rows = [details for details in outputs if len(details["shape_signature"]) == 2]
+        subtypes = [d["index"] for d in rows if len(rows) == 2 and d["shape_signature"][1] == len(SUBTYPE_NAMES)]
+        logits = [details["index"] for details in rows if details["index"] not in subtypes]
+        is_known = len(logits) == 1 and len(maps) <= 1 and len(outputs) == len(logits + maps + subtypes)
+        if len(inputs) != 1 or len(signatures[0]) != 4 or signatures[0][0] != -1 or not is_known:
             raise EngineError(
                 f"{path} maps {signatures}; expected batches of any size, (n, height, width, 3), to logits "
-                "(n, classes), with or without a feature map. Delete it and try again."
+                "(n, classes), with or without a feature map and logits of subtypes. Delete it and try again."
             )
         self.input_shape = signatures[0][1:]
-        self._input, self._logits, self._maps = inputs[0]["index"], by_rank[2], by_rank.get(4)
+        self._input, self._logits = inputs[0]["index"], logits[0]
+        self._maps, self._subtypes = next(iter(maps), None), next(iter(subtypes), None)
         self._output_shapes = {details["index"]: tuple(int(n) for n in details["shape"][1:]) for details in outputs}
         self._batch = 1
 
@@ -90,6 +99,11 @@ class Engine:
         """Whether this form gives the last feature map besides the logits."""
         return self._maps is not None
 
+    @property
+    def gives_subtypes(self) -> bool:
+        """Whether this form tells finer types apart."""
+        return self._subtypes is not None
+
     def compute_logits(self, inputs: np.ndarray) -> np.ndarray:
         """Return logits, (n, classes) float32, before temperature and softmax.
 
@@ -102,10 +116,11 @@ class Engine:
         return self._run_all(inputs, (self._logits,))[0]
 
     def compute_outputs(self, inputs: np.ndarray) -> Outputs:
-        """Return logits and, where the form gives it, the last feature map, from one pass; see `compute_logits`."""
-        if self._maps is None:
-            return Outputs(self.compute_logits(inputs), None)
-        return Outputs(*self._run_all(inputs, (self._logits, self._maps)))
+        """Return logits and whatever else the form gives, from one pass; see `compute_logits`."""
+        places = [place for place in (self._logits, self._maps, self._subtypes) if place is not None]
+        found = dict(zip(places, self._run_all(inputs, tuple(places)), strict=True))
+        maps = None if self._maps is None else found[self._maps]
+        return Outputs(found[self._logits], maps, None if self._subtypes is None else found[self._subtypes])
 
     def _run_all(self, inputs: np.ndarray, wanted: tuple[int, ...]) -> list[np.ndarray]:
         if inputs.shape[1:] != self.input_shape or inputs.dtype != np.float32:

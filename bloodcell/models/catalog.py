@@ -5,7 +5,7 @@ Neighbouring rows differ by one idea where the study allows it. A row's options 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 from bloodcell.errors import ModelNotFoundError
@@ -43,8 +43,15 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "attention_blocks": (),
         "attention_ratio": 16,
     },
-    "hemanet": {"attention_ratio": 8, "dropout": 0.2},
+    "hemanet": {"attention_ratio": 8, "dropout": 0.2, "subtypes": 0},
 }
+
+NUM_SUBTYPES = 5
+"""Finer types inside classes of BloodMNIST: three of immature granulocytes, two of neutrophils."""
+
+HEADS: dict[str, int] = {"eight": 0, "eleven": NUM_SUBTYPES}
+"""The option "subtypes" by tag: `hemanet_tiny.eleven` is the graph of hemanet_tiny that tells eleven types apart,
+`hemanet_tiny.eight` the one that does not, whichever of them the row itself is."""
 
 OPTION_LABELS: dict[str, str] = {
     "family": "Family",
@@ -62,6 +69,7 @@ OPTION_LABELS: dict[str, str] = {
     "blocks": "Residual blocks, stage by stage",
     "modules": "Inception modules of kind A, B and C",
     "convs": "Convolutions, block by block",
+    "subtypes": "Finer types told apart inside classes",
 }
 
 ABSENT = "not an option of this family"
@@ -249,12 +257,17 @@ CATALOG: dict[str, ModelSpec] = {spec.name: spec for spec in (*_STUDY, *_OURS)}
 
 
 def get_spec(name: str) -> ModelSpec:
-    """Return the catalog's row of that name, or the row that a combination's name stands for (`combinations`).
+    """Return the catalog's row of that name, or the row that a combination's name (`combinations`) or a tag of `HEADS`
+    stands for.
 
     Raises:
         ModelNotFoundError: The catalog holds no such name, and no combination has it.
     """
     if name not in CATALOG:
+        base, _, tag = name.partition(".")
+        if tag in HEADS and base in CATALOG and "subtypes" in CATALOG[base].all_options:
+            row = CATALOG[base]
+            return replace(row, name=name, options=row.options | {"subtypes": HEADS[tag]})
         combination = parse_combination(name)
         if combination is not None:
             return ModelSpec(
@@ -265,6 +278,24 @@ def get_spec(name: str) -> ModelSpec:
             f"Available: {', '.join(CATALOG)}."
         )
     return CATALOG[name]
+
+
+def graph_of(name: str) -> str:
+    """Return the name under which `get_spec` knows the graph of an artifact: tags of other trainings are left out.
+
+    A tag of `HEADS` stays where it makes another graph than the row's own: `hemanet_tiny.eleven.s1` has the graph
+    `hemanet_tiny.eleven`, or `hemanet_tiny` where that is one already.
+    """
+    base, *tags = name.split(".")
+    if tags and tags[0] in HEADS and base in CATALOG and "subtypes" in CATALOG[base].all_options:
+        return base if CATALOG[base].all_options["subtypes"] == HEADS[tags[0]] else f"{base}.{tags[0]}"
+    return base
+
+
+def graph_names() -> list[str]:
+    """Return every graph that is listed layer by layer: the catalog's, and those with the head that a row lacks."""
+    others = (graph_of(f"{name}.{tag}") for name in CATALOG for tag in HEADS)
+    return list(dict.fromkeys((*CATALOG, *others)))
 
 
 def name_of(combination: Combination) -> str:

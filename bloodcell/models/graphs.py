@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bloodcell.files import write_atomically
-from bloodcell.models.catalog import CATALOG
+from bloodcell.models.catalog import graph_names, graph_of
 from bloodcell.models.combinations import Combination, all_combinations
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _ONE_PER_OUTPUT = {"Activation", "ReLU", "Softmax"}
 _WINDOWED = {"MaxPooling2D", "AveragePooling2D"}
 _GLOBAL = {"GlobalAveragePooling2D", "GlobalMaxPooling2D", "GlobalAveragePooling1D", "GlobalMaxPooling1D"}
 _ELEMENTWISE = {"Add", "Multiply", "Subtract", "Average", "Maximum"}
-_BLOCK_OF_ENDS = {"image": "input", "logits": "head", "predictions": "head"}
+_BLOCK_OF_ENDS = {"image": "input", "logits": "head", "predictions": "head", "subtypes": "head"}
 
 
 def describe_model(model: "keras.Model") -> dict[str, Any]:
@@ -122,8 +122,13 @@ def _count_kernel_flops(layer: "keras.Layer", kind: str, shape_in: tuple[int, ..
 
 
 def load_graphs() -> dict[str, dict[str, Any]]:
-    """Return what `describe_model` says of every catalog network at 64 x 64 pixels and 8 classes; reads one file."""
+    """Return what `describe_model` says of every graph of `graph_names`, 64 x 64 pixels and 8 classes; one file."""
     return json.loads(GRAPHS_PATH.read_text(encoding="utf-8"))
+
+
+def find_graph(name: str) -> dict[str, Any] | None:
+    """Return what `describe_model` says of the graph of a model or an artifact; None where it is not listed."""
+    return load_graphs().get(graph_of(name))
 
 
 def format_graphs(graphs: dict[str, dict[str, Any]]) -> str:
@@ -186,10 +191,10 @@ def format_packed(packed: dict[str, Any]) -> str:
 
 
 def write_graphs() -> None:
-    """Build every catalog network and every graph of the design space, and write both files."""
+    """Build every graph of `graph_names` and every graph of the design space, and write both files."""
     from bloodcell.models import build_model
 
-    graphs = {name: describe_model(build_model(name)) for name in CATALOG}
+    graphs = {name: describe_model(build_model(name)) for name in graph_names()}
     write_atomically(GRAPHS_PATH, format_graphs(graphs).encode())
     names = dict.fromkeys(graph_name(combination) for combination in all_combinations())
     combinations = {name: describe_model(build_model(name)) for name in names}

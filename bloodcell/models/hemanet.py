@@ -19,6 +19,11 @@ One architecture; sizes are catalog rows that differ in channels and blocks only
 - Global average pooling and one linear layer (Lin et al. 2014, https://arxiv.org/abs/1312.4400): a cell's class does
   not depend on its place, and the study's dense heads hold most of its parameters.
 - Dropout 0.2 (Srivastava et al. 2014, https://jmlr.org/papers/v15/srivastava14a.html) before that layer.
+- Where asked, a second linear layer beside it for the finer types inside two classes, the conditional form of a
+  hierarchical softmax (Redmon and Farhadi 2017, https://arxiv.org/abs/1612.08242): a finer type is as probable as its
+  class times its share within the class, so that the eight are the sums of the eleven by construction, whatever the
+  temperature and the precision. An eleven-way softmax that is summed afterwards would fit the same likelihood, but its
+  eight logits would be no linear layer of the features any more, which maps of attention and int8 forms rely on.
 """
 
 from collections.abc import Sequence
@@ -41,6 +46,7 @@ def build(
     blocks: Sequence[int],
     attention_ratio: int = 8,
     dropout: float = 0.2,
+    subtypes: int = 0,
 ) -> keras.Model:
     """Return an untrained classifier.
 
@@ -52,9 +58,11 @@ def build(
         blocks: Residual blocks of each stage.
         attention_ratio: Channels per unit of the attention's bottleneck.
         dropout: Share of the pooled features that training silences, in [0, 1).
+        subtypes: Finer types inside classes that the layer "subtypes" tells apart; 0 for no such layer.
 
     Returns:
-        Model from (n, h, w, 3) float32 in [0, 1] to (n, num_classes) probabilities.
+        Model from (n, h, w, 3) float32 in [0, 1] to (n, num_classes) probabilities, or with `subtypes` to a list of
+        these and of the subtypes' logits, (n, subtypes).
     """
     inputs = keras.Input(input_shape, name="image")
     x = conv_block(
@@ -84,4 +92,9 @@ def build(
     x = layers.GlobalAveragePooling2D(name="head_pool")(x)
     if dropout:
         x = layers.Dropout(dropout, name="head_dropout")(x)
-    return keras.Model(inputs, classifier_head(x, num_classes), name=name)
+    predictions = classifier_head(x, num_classes)
+    if not subtypes:
+        return keras.Model(inputs, predictions, name=name)
+    # Without a bias, for which the smallest of the family has no bytes left; finer types are about equally frequent.
+    shares = layers.Dense(subtypes, use_bias=False, dtype="float32", name="subtypes")(x)
+    return keras.Model(inputs, [predictions, shares], name=name)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from bloodcell.dataset import CLASS_NAMES, prepare_images
+from bloodcell.dataset import prepare_images
 from bloodcell.training.augmentation import Augmentation, epoch_order
 from bloodcell.training.recipes import TrainingRecipe
 
@@ -43,15 +43,21 @@ class EpochFeed(keras.utils.PyDataset):
         cls,
         images: np.ndarray,
         labels: np.ndarray,
+        targets: np.ndarray,
         recipe: TrainingRecipe,
         augmentation: Augmentation,
         *,
         seed: int,
         epoch: int,
     ) -> EpochFeed:
-        """Return the feed of epoch `epoch`, counted from 1, over (n, 64, 64, 3) uint8 images and (n,) labels."""
+        """Return the feed of epoch `epoch`, counted from 1.
+
+        Args:
+            images: (n, 64, 64, 3) uint8.
+            labels: (n,) class indices, by which the epoch is ordered.
+            targets: (n, any) float32, what the network is asked to answer.
+        """
         order = epoch_order(labels, recipe.augmentation, np.random.default_rng((seed, epoch)))
-        targets = np.eye(len(CLASS_NAMES), dtype=np.float32)[labels]
         return cls(images, targets, order, recipe.batch_size, augmentation, seed, epoch)
 
     def __len__(self) -> int:

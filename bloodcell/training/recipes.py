@@ -115,7 +115,8 @@ def recipe_for(model_name: str, recipe_name: str | None = None) -> tuple[str, Tr
     from bloodcell.models import get_spec
 
     spec = get_spec(model_name)
-    chosen = recipe_name or _RECIPE_OF_MODEL.get(model_name) or _RECIPE_OF_FAMILY.get(spec.family, "study")
+    row = model_name.partition(".")[0]  # another head is trained as the row itself is
+    chosen = recipe_name or _RECIPE_OF_MODEL.get(row) or _RECIPE_OF_FAMILY.get(spec.family, "study")
     if chosen not in RECIPES:
         raise RecipeNotFoundError(f"No recipe {chosen!r}. Available: {', '.join(RECIPES)}.")
     return chosen, RECIPES[chosen]

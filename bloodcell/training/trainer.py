@@ -19,16 +19,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bloodcell.dataset import Split, prepare_images
+from bloodcell.dataset import Split, find_subtypes, prepare_images
 from bloodcell.errors import TrainingError
 from bloodcell.files import cache_directory
 from bloodcell.training.augmentation import AUGMENTATIONS, epoch_order
 from bloodcell.training.averaging import NUM_IMAGES, averaged_weights
 from bloodcell.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from bloodcell.training.recipes import TrainingRecipe
+from bloodcell.training.targets import NUM_CLASSES, accuracy, hierarchical_loss, make_targets
 
 if TYPE_CHECKING:
     import keras
+
+    from bloodcell.training.feed import EpochFeed
 
 OnEpoch = Callable[[dict[str, float]], None]
 OnBatch = Callable[[int, int, dict[str, float]], None]
@@ -78,35 +81,43 @@ def train(
     """
     import keras
 
+    from bloodcell.training.feed import EpochFeed
+
     if not len(train_split.labels) or not len(val_split.labels):
         raise TrainingError("A training needs at least one image in train and one in val.")
     images, labels = train_split.images[: recipe.max_images], train_split.labels[: recipe.max_images]
     keras.utils.set_random_seed(seed)
-    model, logits = _build(model_name, recipe.compute_dtype)
-    _compile(logits, recipe, num_steps_per_epoch=_num_steps(labels, recipe, seed))
+    model, answers = _build(model_name, recipe.compute_dtype)
+    finer = find_subtypes(train_split)[: recipe.max_images] if answers.output.shape[-1] > NUM_CLASSES else None
+    targets = make_targets(labels, finer)
+    _compile(answers, recipe, num_steps_per_epoch=_num_steps(labels, recipe, seed))
     checkpoint = checkpoint_path(model_name, recipe, seed, train_split, directory)
-    progress = load_checkpoint(checkpoint, logits) or Progress([], 0, [], 0.0)
+    progress = load_checkpoint(checkpoint, answers) or Progress([], 0, [], 0.0)
     if on_epoch:
         for numbers in progress.history:
             on_epoch(numbers)
+    augmentation = AUGMENTATIONS[recipe.augmentation]
     while len(progress.history) < recipe.num_epochs and not _is_exhausted(progress, recipe):
-        numbers = _run_epoch(logits, recipe, images, labels, val_split, seed, progress, on_batch)
-        save_checkpoint(checkpoint, logits, progress)
+        feed = EpochFeed.create(
+            images, labels, targets, recipe, augmentation, seed=seed, epoch=len(progress.history) + 1
+        )
+        numbers = _run_epoch(answers, recipe, feed, val_split, progress, on_batch)
+        save_checkpoint(checkpoint, answers, progress)
         if on_epoch:
             on_epoch(numbers)
     if recipe.compute_dtype != "float32":
-        model, logits = _build(model_name, "float32")
-    logits.set_weights(progress.best_weights)
+        model, answers = _build(model_name, "float32")
+    answers.set_weights(progress.best_weights)
     return TrainingResult(
         model, progress.history, progress.best_epoch, progress.seconds, describe_device(), keras.backend.backend()
     )
 
 
 def compute_logits(model: keras.Model, images: np.ndarray, batch_size: int = 256) -> np.ndarray:
-    """Return (n, 8) float32 logits of stored pixels.
+    """Return float32 logits of stored pixels, (n, 8), or (n, 13) with those of subtypes.
 
     Args:
-        model: A model that ends in logits.
+        model: A model that ends in logits, as `models.answers_model` gives it.
         images: (n, 64, 64, 3) uint8.
     """
     parts = []
@@ -162,13 +173,13 @@ def describe_processor() -> str:
 def _build(model_name: str, compute_dtype: str) -> tuple[keras.Model, keras.Model]:
     import keras
 
-    from bloodcell.models import build_model, logits_model
+    from bloodcell.models import answers_model, build_model
 
     before = keras.mixed_precision.dtype_policy()
     keras.mixed_precision.set_dtype_policy(compute_dtype)
     try:
         model = build_model(model_name)
-        return model, logits_model(model)
+        return model, answers_model(model)
     finally:
         keras.mixed_precision.set_dtype_policy(before)
 
@@ -208,10 +219,14 @@ def _compile(model: keras.Model, recipe: TrainingRecipe, num_steps_per_epoch: in
     # `fit`, which runs one epoch at a time here, would end each by putting the averaged weights in place of the raw.
     optimizer.finalize_variable_values = lambda variables: None
     optimizer.build(model.trainable_variables)
+    loss: Any = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing)
+    metric: Any = "accuracy"
+    if model.output.shape[-1] > NUM_CLASSES:
+        loss, metric = hierarchical_loss(recipe.label_smoothing), accuracy
     model.compile(
         optimizer,
-        keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing),
-        metrics=["accuracy"],
+        loss,
+        metrics=[metric],
         jit_compile=recipe.xla or keras.backend.backend() == "jax",
     )
 
@@ -219,19 +234,16 @@ def _compile(model: keras.Model, recipe: TrainingRecipe, num_steps_per_epoch: in
 def _run_epoch(
     model: keras.Model,
     recipe: TrainingRecipe,
-    images: np.ndarray,
-    labels: np.ndarray,
+    feed: EpochFeed,
     val_split: Split,
-    seed: int,
     progress: Progress,
     on_batch: OnBatch | None,
 ) -> dict[str, float]:
     """Train one epoch, evaluate on val, and note both in `progress`."""
-    from bloodcell.training.feed import BatchReporter, EpochFeed
+    from bloodcell.training.feed import BatchReporter
 
     started = time.monotonic()
     epoch = len(progress.history) + 1
-    feed = EpochFeed.create(images, labels, recipe, AUGMENTATIONS[recipe.augmentation], seed=seed, epoch=epoch)
     reporter = BatchReporter(len(feed), on_batch)
     logs = model.fit(
         feed, epochs=epoch, initial_epoch=epoch - 1, shuffle=False, verbose=0, callbacks=[reporter]
@@ -244,7 +256,7 @@ def _run_epoch(
         )
     averaged = averaged_weights(model, feed.samples(NUM_IMAGES)) if recipe.ema_decay is not None else None
     with averaged or contextlib.nullcontext():
-        val_loss, val_accuracy = _score(compute_logits(model, val_split.images), val_split.labels)
+        val_loss, val_accuracy = _score(compute_logits(model, val_split.images)[:, :NUM_CLASSES], val_split.labels)
         if _is_better(val_accuracy, val_loss, progress):
             progress.best_epoch = epoch
             progress.best_weights = [np.array(w) for w in model.get_weights()]

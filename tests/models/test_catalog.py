@@ -15,6 +15,8 @@ from bloodcell.models import (
     build_model,
     differences,
     get_spec,
+    graph_of,
+    has_subtypes,
     logits_model,
 )
 from bloodcell.models.catalog import ABSENT
@@ -54,6 +56,12 @@ def count(variables):
     return sum(int(np.prod(variable.shape)) for variable in variables)
 
 
+def stored_size(model):
+    """Return parameters and bytes on disk: kernels as float16, vectors as float32."""
+    sizes = [int(np.prod(variable.shape)) * (2 if len(variable.shape) > 1 else 4) for variable in model.weights]
+    return model.count_params(), sum(sizes)
+
+
 def test_study_networks_are_listed_in_the_study_order():
     assert [name for name, spec in CATALOG.items() if spec.origin == "study"] == list(STUDY_COUNTS)
 
@@ -72,10 +80,11 @@ def test_our_networks_come_after_the_study_smallest_first():
 @pytest.mark.parametrize(("name", "limits"), HEMANET_LIMITS.items())
 def test_our_networks_keep_their_promised_size(name, limits, built):
     parameters, stored, promised = limits
-    model = built(name)
-    sizes = [int(np.prod(variable.shape)) * (2 if len(variable.shape) > 1 else 4) for variable in model.weights]
-    assert (model.count_params(), sum(sizes)) == (parameters, stored)
-    assert stored <= promised
+    assert stored_size(built(f"{name}.eight")) == (parameters, stored)
+    units = 5 * CATALOG[name].options["filters"][-1]
+    assert stored_size(built(f"{name}.eleven")) == (parameters + units, stored + 2 * units)
+    assert stored_size(built(name))[1] <= promised
+    assert stored_size(built(f"{name}.eleven"))[1] <= promised
 
 
 def test_our_networks_have_a_bias_only_where_no_normalization_follows(built):
@@ -97,7 +106,8 @@ def test_forward_pass_returns_probabilities(name, built):
     """Each catalog row builds and scores two small images, and its probabilities are the softmax of its logits."""
     model = built(name)
     images = np.random.default_rng(0).random((2, 64, 64, 3), "float32")
-    scores = np.asarray(model(images, training=False))
+    answers = model(images, training=False)
+    scores = np.asarray(answers[0] if has_subtypes(model) else answers)
     logits = np.asarray(logits_model(model)(images, training=False))
     assert scores.shape == logits.shape == (2, 8)
     np.testing.assert_allclose(scores.sum(axis=1), 1.0, rtol=1e-5)
@@ -112,10 +122,25 @@ def test_every_network_has_the_agreed_ends(name, built):
     model = built(name)
     assert model.name == name
     assert model.layers[0].name == "image"
-    assert [layer.name for layer in model.layers[-2:]] == ["logits", "predictions"]
+    assert [layer.name for layer in model.layers if layer.name != "subtypes"][-2:] == ["logits", "predictions"]
     assert model.get_layer("logits").get_config()["activation"] == "linear"
     assert {type(layer).__module__.split(".")[0] for layer in model.layers} == {"keras"}
     assert "Lambda" not in {type(layer).__name__ for layer in model.layers}
+
+
+def test_a_tag_gives_our_networks_the_other_head(built):
+    """`.eleven` tells finer types apart and `.eight` does not, whichever the row does; other tags name trainings."""
+    for tag, units in (("eight", 0), ("eleven", 5)):
+        model = built(f"hemanet_nano.{tag}")
+        assert has_subtypes(model) == bool(units)
+        assert get_spec(f"hemanet_nano.{tag}").all_options["subtypes"] == units
+    own = "eleven" if CATALOG["hemanet_nano"].all_options["subtypes"] else "eight"
+    other = {"eleven": "eight", "eight": "eleven"}[own]
+    assert graph_of(f"hemanet_nano.{own}.s1") == "hemanet_nano"
+    assert graph_of(f"hemanet_nano.{other}.s1") == f"hemanet_nano.{other}"
+    assert graph_of("cnn_bn.sgd") == "cnn_bn" and graph_of("cnn_bn.eleven") == "cnn_bn"
+    with pytest.raises(ModelNotFoundError):
+        get_spec("cnn_bn.eleven")
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -5,19 +5,26 @@ import sys
 
 import pytest
 
-from bloodcell.models import CATALOG
-from bloodcell.models.graphs import GRAPHS_PATH, describe_model, format_graphs, load_graphs
+from bloodcell.models.catalog import graph_names
+from bloodcell.models.graphs import GRAPHS_PATH, describe_model, find_graph, format_graphs, load_graphs
 
 
-@pytest.mark.parametrize("name", CATALOG)
+@pytest.mark.parametrize("name", graph_names())
 def test_committed_graph_equals_the_built_network(name, built):
     assert load_graphs()[name] == describe_model(built(name)), "run `python -m bloodcell.models.graphs` and commit"
 
 
 def test_committed_file_is_as_written():
     graphs = load_graphs()
-    assert list(graphs) == list(CATALOG)
+    assert list(graphs) == graph_names()
     assert GRAPHS_PATH.read_text(encoding="utf-8") == format_graphs(graphs)
+
+
+def test_the_graph_of_another_training_or_head_is_found():
+    assert find_graph("cnn_bn.sgd") == load_graphs()["cnn_bn"]
+    with_head, without = find_graph("hemanet_nano.eleven.s1"), find_graph("hemanet_nano.eight")
+    assert with_head["parameters"] - without["parameters"] == 5 * 24
+    assert find_graph("no such network") is None
 
 
 def test_layers_add_up_to_the_totals():
@@ -94,9 +101,9 @@ def test_layer_without_a_rule_is_refused():
 
 def test_catalog_and_graphs_need_no_keras():
     code = (
-        "import sys; from bloodcell.models import CATALOG, differences;"
+        "import sys; from bloodcell.models import differences; from bloodcell.models.catalog import graph_names;"
         "from bloodcell.models.graphs import load_graphs;"
-        "assert set(load_graphs()) == set(CATALOG); differences('cnn_4', 'vgg16');"
+        "assert set(load_graphs()) == set(graph_names()); differences('cnn_4', 'vgg16');"
         "print(sorted({'keras', 'tensorflow', 'jax'} & set(sys.modules)))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
