@@ -1,7 +1,9 @@
-"""`data`: where the dataset is, which file it is, and how to get it."""
+"""`data`: where the dataset is, which file it is, how to get it, and what its originals tell besides."""
 
 import argparse
 import sys
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from bloodcell.commands.output import print_json, say
@@ -15,12 +17,19 @@ def add_parser(subparsers: Any) -> None:
         ("status", status, "where the dataset is and which file it is"),
         ("download", download, "fetch MedMNIST's file into the cache, or continue an interrupted download"),
         ("verify", verify, "read and check every array"),
+        (
+            "link",
+            link,
+            "match a copy of the original images to the dataset, and learn the finer types from their names",
+        ),
     ):
         action = actions.add_parser(
             name, help=text, description=f"{text[0].upper()}{text[1:]}; JSON on standard output."
         )
         action.add_argument("--json", action="store_true", help="as it always is")
         action.set_defaults(run=function)
+        if name == "link":
+            action.add_argument("folder", type=Path, metavar="FOLDER", help="the originals, as BNE_48823.jpg")
 
 
 def status(options: argparse.Namespace) -> int:
@@ -55,6 +64,29 @@ def verify(options: argparse.Namespace) -> int:
     from bloodcell.dataset import find_dataset, verify_dataset
 
     return _print_identity(verify_dataset(find_dataset()))
+
+
+def link(options: argparse.Namespace) -> int:
+    """Match originals to rows by pixels, keep the finer types in the cache, and compare them with the package's."""
+    from tqdm import tqdm
+
+    from bloodcell.dataset.linking import link_originals
+
+    with tqdm(unit="image", file=sys.stderr, disable=None, leave=False) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        found = link_originals(options.folder, show)
+    num_matched = found.num_exact + found.num_close
+    say(
+        f"{num_matched:,} of {found.num_files:,} images are in the dataset, {found.num_close:,} of them with slightly "
+        f"other pixels; the names of {sum(found.subtypes.values()):,} rows tell a finer type. The package's table says "
+        f"the same of {found.num_agreeing:,}, nothing of {found.num_new:,}, and otherwise of {len(found.differing):,}."
+    )
+    print_json({**asdict(found), "table": None if found.table is None else str(found.table)})
+    return 0
 
 
 def _print_identity(identity: Any) -> int:

@@ -72,12 +72,12 @@ class SubtypeTable:
     """Which image is of which finer type.
 
     Attributes:
-        source: Where the table comes from, in words.
+        path: The file that it was read from.
         by_hash: Index in FINER_NAMES by the hash of an image's pixels, as `hash_images` gives it.
         by_row: The same by split and row, for a file whose order is known and whose pixels may differ.
     """
 
-    source: str
+    path: Path
     by_hash: dict[int, int] = field(default_factory=dict)
     by_row: dict[tuple[str, int], int] = field(default_factory=dict)
 
@@ -100,7 +100,7 @@ def find_subtypes(split: Split, table: SubtypeTable | None = None) -> np.ndarray
     table = load_subtypes() if table is None else table
     finer_of_class = {label: FINER_CLASSES.index(label) for label in set(FINER_CLASSES) - SUBTYPE_COLUMNS.keys()}
     is_own_order = split.identity.kind == "official" and split.name != "val"
-    use_rows = is_own_order or not table.source.startswith(_BUILT_IN)
+    use_rows = is_own_order or table.path not in (TABLE_PATH, linked_table_path())
     hashes = split.image_hashes if table.by_hash else np.zeros(split.num_images, np.uint64)
     finer = np.full(split.num_images, UNKNOWN, np.int64)
     for row, (label, image_hash) in enumerate(zip(split.labels.tolist(), hashes.tolist(), strict=True)):
@@ -127,13 +127,22 @@ def load_subtypes() -> SubtypeTable:
                 f"BLOODCELL_SUBTYPES names {path}, where there is no file; expected a CSV file with the columns "
                 "'subtype' and 'image_hash', or 'subtype', 'split' and 'row'."
             )
-        return _read_cached(path, f"the table {path}")
-    built_in = _read_cached(TABLE_PATH, _BUILT_IN)
+        return read_subtypes(path)
+    built_in = read_subtypes(TABLE_PATH)
     linked_path = linked_table_path()
     if not linked_path.is_file():
         return built_in
-    linked = _read_cached(linked_path, f"the table {linked_path}")
-    return SubtypeTable(f"{_BUILT_IN}, and {linked.source}", built_in.by_hash | linked.by_hash, built_in.by_row)
+    return SubtypeTable(linked_path, built_in.by_hash | read_subtypes(linked_path).by_hash, built_in.by_row)
+
+
+def read_subtypes(path: Path) -> SubtypeTable:
+    """Return one table of finer types; it is read once per file and process.
+
+    Raises:
+        DatasetDamagedError: The table cannot be used.
+    """
+    status = path.stat()
+    return _read(path, status.st_size, status.st_mtime_ns)
 
 
 def linked_table_path() -> Path:
@@ -147,16 +156,8 @@ def format_subtypes(rows: Iterable[tuple[str, int, int, str]]) -> str:
     return "\n".join(["split,row,image_hash,subtype", *lines, ""])
 
 
-_BUILT_IN = "the package's own table"
-
-
-def _read_cached(path: Path, source: str) -> SubtypeTable:
-    status = path.stat()
-    return _read(path, source, status.st_size, status.st_mtime_ns)
-
-
 @lru_cache(maxsize=4)
-def _read(path: Path, source: str, size: int, modified_ns: int) -> SubtypeTable:
+def _read(path: Path, size: int, modified_ns: int) -> SubtypeTable:
     """Read a table; size and time are part of the key only."""
     try:
         reader = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline=""))
@@ -170,7 +171,7 @@ def _read(path: Path, source: str, size: int, modified_ns: int) -> SubtypeTable:
             f"{path} needs the column 'subtype' and either 'image_hash' or 'split' and 'row'. "
             f"Found the columns {', '.join(sorted(columns)) or 'none'}."
         )
-    table = SubtypeTable(source)
+    table = SubtypeTable(path)
     for number, row in enumerate(rows, start=2):
         word = (row["subtype"] or "").strip().lower()
         if not word:
