@@ -30,6 +30,11 @@ def data_directory() -> Path:
     return Path(override).expanduser() if override else Path(user_data_dir("bloodcell"))
 
 
+def own_models_directory() -> Path:
+    """Return the folder of the models that this user trained, in the user's data folder. It may not exist yet."""
+    return data_directory() / "models"
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Write `data` to `path` so that a reader sees the old file or the new one, never a part of either.
 

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import datetime
 import logging
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from bloodcell.artifact import LITERT_FILE, Artifact, Manifest, Predictions, add_file, load_artifact, publish_artifact
+from bloodcell.artifact import (
+    LITERT_FILE,
+    Artifact,
+    Manifest,
+    Predictions,
+    add_file,
+    load_artifact,
+    load_own_artifact,
+    publish_artifact,
+)
 from bloodcell.artifact.weights import fill_weights, serialize_weights
 from bloodcell.dataset import CLASS_NAMES, INPUT_SIZE, UNKNOWN, Split, find_subtypes, load_split, prepare_images
 from bloodcell.errors import ArtifactError, ArtifactNotFoundError, EngineError, TrainingError
@@ -23,9 +33,18 @@ from bloodcell.evaluation import (
     fit_temperature,
     softmax,
 )
+from bloodcell.files import own_models_directory
 from bloodcell.models import answers_model, build_model, get_spec, graph_of, has_subtypes
 from bloodcell.models.folding import fold_batch_norm
-from bloodcell.training import RECIPES, TrainingRecipe, TrainingResult, checkpoint_path, recipe_for, train
+from bloodcell.training import (
+    RECIPES,
+    TrainingRecipe,
+    TrainingResult,
+    checkpoint_path,
+    describe_changes,
+    recipe_for,
+    train,
+)
 
 if TYPE_CHECKING:
     import keras
@@ -44,7 +63,9 @@ def load_or_train(
     recipe_name: str | None = None,
     seed: int | None = None,
     num_epochs: int | None = None,
+    changes: Mapping[str, Any] | None = None,
     run_tag: str | None = None,
+    own: bool = False,
     force: bool = False,
     on_epoch: OnEpoch | None = None,
     on_batch: OnBatch | None = None,
@@ -57,7 +78,9 @@ def load_or_train(
         recipe_name: A recipe other than the row's own.
         seed: 0 where None.
         num_epochs: Another length than the recipe's.
+        changes: Other fields of the recipe, by name.
         run_tag: Keep everything but the weights, as the run `NAME.TAG`.
+        own: Keep it among this user's own models and not with the project's.
         force: Train again, and replace what is there once the new one is whole.
 
     Raises:
@@ -66,20 +89,22 @@ def load_or_train(
     """
     model_name = graph_of(name)
     get_spec(model_name)
+    if own and "." not in name:
+        raise TrainingError(f"A model of your own needs a tag, so that it is told from the project's: {name}.mine")
     kind = "run" if run_tag else "artifact"
     full_name = f"{name}.{run_tag}" if run_tag else name
+    changed = {**(changes or {}), **({} if num_epochs is None else {"num_epochs": num_epochs})}
     if not force:
-        existing = _find(full_name, kind)
+        existing = _find(full_name, kind, own)
         if existing:
-            _check_same(existing, {"recipe_name": recipe_name, "seed": seed}, num_epochs)
+            _check_same(existing, {"recipe_name": recipe_name, "seed": seed}, changed)
             return existing
     recipe_name, recipe = recipe_for(model_name, recipe_name)
-    if num_epochs is not None:
-        recipe = recipe.replace(num_epochs=num_epochs)
+    recipe = recipe.replace(**changed)
     seed = 0 if seed is None else seed
     train_split, val_split = load_split("train"), load_split("val")
     result = train(model_name, recipe, train_split, val_split, seed=seed, on_epoch=on_epoch, on_batch=on_batch)
-    artifact = publish_training(full_name, kind, recipe_name, recipe, seed, result, train_split, val_split)
+    artifact = publish_training(full_name, kind, recipe_name, recipe, seed, result, train_split, val_split, own=own)
     checkpoint_path(model_name, recipe, seed, train_split).unlink(missing_ok=True)
     return attach_litert(artifact) if kind == "artifact" else artifact
 
@@ -93,8 +118,16 @@ def publish_training(
     result: TrainingResult,
     train_split: Split,
     val_split: Split,
+    *,
+    own: bool = False,
+    notes: tuple[str, ...] = (),
 ) -> Artifact:
-    """Store a finished training: weights rounded as they are kept, and everything measured on the rounded ones."""
+    """Store a finished training: weights rounded as they are kept, and everything measured on the rounded ones.
+
+    Args:
+        own: Store it among this user's own models.
+        notes: Sentences for its card.
+    """
     model_name = graph_of(name)
     fold_batch_norm(result.model)  # first, so that the kernels that are rounded are those that LiteRT runs
     calibrate_subtypes(result.model, val_split)
@@ -127,15 +160,18 @@ def publish_training(
         backend=result.backend,
         versions=_versions(),
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        command=_command(name, kind, model_name, recipe_name, recipe, seed),
+        command=_command(name, kind, recipe_name, recipe, seed, own),
+        notes=notes,
     )
-    return publish_artifact(
+    artifact = publish_artifact(
         manifest,
         weights=weights if kind == "artifact" else None,
         history=pd.DataFrame(result.history),
         predictions=predictions,
         evaluations={one.split: describe_predictions(one, temperature) for one in predictions},
+        directory=own_models_directory() if own else None,
     )
+    return replace(artifact, own=own)
 
 
 def predict_split(model: keras.Model, split: Split) -> Predictions:
@@ -218,8 +254,10 @@ def attach_litert(artifact: Artifact) -> Artifact:
     return add_file(artifact, LITERT_FILE, data) if len(data) <= LARGEST_SHIPPED_LITERT_BYTES else artifact
 
 
-def _find(name: str, kind: str) -> Artifact | None:
+def _find(name: str, kind: str, own: bool) -> Artifact | None:
     try:
+        if own:
+            return load_own_artifact(f"runs/{name}" if kind == "run" else name)
         return load_artifact(f"runs/{name}" if kind == "run" else name)
     except ArtifactNotFoundError:
         return None
@@ -227,15 +265,18 @@ def _find(name: str, kind: str) -> Artifact | None:
         raise TrainingError(f"{error} To replace it, add --force.") from error
 
 
-def _check_same(existing: Artifact, asked: dict[str, Any], num_epochs: int | None) -> None:
+def _check_same(existing: Artifact, asked: dict[str, Any], changes: dict[str, Any]) -> None:
     manifest = existing.manifest
     differing = [
         f"{key.replace('_', ' ')} {getattr(manifest, key)!r}, not {value!r}"
         for key, value in asked.items()
         if value is not None and getattr(manifest, key) != value
     ]
-    if num_epochs is not None and manifest.recipe["num_epochs"] != num_epochs:
-        differing.append(f"{manifest.recipe['num_epochs']} epochs, not {num_epochs}")
+    for field, value in changes.items():
+        there = manifest.recipe.get(field)
+        if there != value:
+            is_epochs = field == "num_epochs"
+            differing.append(f"{there} epochs, not {value}" if is_epochs else f"{field} {there}, not {value}")
     if differing:
         raise TrainingError(
             f"{existing.name!r} is there already, trained with {' and '.join(differing)}. "
@@ -263,13 +304,18 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _command(name: str, kind: str, model_name: str, recipe_name: str, recipe: TrainingRecipe, seed: int) -> str:
+def _command(name: str, kind: str, recipe_name: str, recipe: TrainingRecipe, seed: int, own: bool) -> str:
+    model_name = graph_of(name)
     words = ["./dev python -m bloodcell train", name if kind == "artifact" else model_name]
     if recipe_for(model_name)[0] != recipe_name:
         words.append(f"--recipe {recipe_name}")
     if recipe.num_epochs != RECIPES[recipe_name].num_epochs:
         words.append(f"--epochs {recipe.num_epochs}")
+    same_length = RECIPES[recipe_name].replace(num_epochs=recipe.num_epochs)
+    words += [f"--set {change}" for change in describe_changes(recipe, same_length)]
     words.append(f"--seed {seed}")
     if kind == "run":
         words.append(f"--run {name.removeprefix(f'{model_name}.')}")
+    if own:
+        words.append("--own")
     return " ".join([*words, "--force"])

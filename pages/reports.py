@@ -117,7 +117,12 @@ def show_layers(name: str, model_name: str) -> None:
     st.header("Layers", anchor=False)
     graph = find_graph(model_name)
     if graph is None:
-        st.info(f"The catalog no longer has a network called {model_name}, so its layers are not known.")
+        spec = cache.find_spec(model_name)
+        st.info(
+            f"The catalog no longer has a network called {model_name}, so its layers are not known."
+            if spec is None
+            else f"{spec.description} Layers are listed here for the networks of the catalog only."
+        )
         return
     layers = tables.layers_table(graph)
     st.markdown(
@@ -196,7 +201,7 @@ def show_card(artifact: Artifact, evaluation: Evaluation, split: str) -> None:
     st.header("The model's card", anchor=False)
     st.markdown("The one command that makes it again:")
     st.code(artifact.manifest.command, language="bash", wrap_lines=True)
-    rows = tables.card_rows(artifact.manifest, CATALOG.get(artifact.model_name), evaluation)
+    rows = tables.card_rows(artifact.manifest, cache.find_spec(artifact.model_name), evaluation)
     st.table(rows, border="horizontal", alt=f"Card of {artifact.name}")
 
 

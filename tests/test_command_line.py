@@ -254,6 +254,7 @@ def test_train_passes_on_what_was_asked_and_shows_epochs(run, fake_training):
     )
     assert code == 0
     options = {"recipe_name": "smoke", "seed": 3, "num_epochs": 2, "run_tag": "t", "force": True}
+    options |= {"changes": {}, "own": False}
     assert fake_training == [("cnn_3", options), ("cnn_4", options)]
     assert "cnn_3 epoch 2/2: loss 1.0000, accuracy 50.00 %, val loss 1.2000, val accuracy 40.00 %, 3.0 s" in err
     assert "chatter" not in out
@@ -264,6 +265,7 @@ def test_train_defaults_and_json(run, fake_training):
     code, out, _ = run("train", "cnn_3", "--json")
     assert code == 0
     defaults = {"recipe_name": None, "seed": None, "num_epochs": None, "run_tag": None, "force": False}
+    defaults |= {"changes": {}, "own": False}
     assert fake_training == [("cnn_3", defaults)]
     (row,) = json.loads(out)
     assert (row["name"], row["state"]) == ("cnn_3", "trained")

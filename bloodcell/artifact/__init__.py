@@ -9,7 +9,10 @@ from bloodcell.artifact.store import (
     DamagedArtifact,
     Predictions,
     Shelf,
+    join_shelves,
     load_artifact,
+    load_own_artifact,
+    load_own_shelf,
     load_shelf,
 )
 from bloodcell.artifact.weights import load_model
@@ -24,8 +27,11 @@ __all__ = [
     "Predictions",
     "Shelf",
     "add_file",
+    "join_shelves",
     "load_artifact",
     "load_model",
+    "load_own_artifact",
+    "load_own_shelf",
     "load_shelf",
     "publish_artifact",
 ]

@@ -2,7 +2,7 @@
 
 import io
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ import numpy as np
 
 from bloodcell.artifact.manifest import MANIFEST_FILE, Manifest
 from bloodcell.errors import ArtifactDamagedError, ArtifactNotFoundError
-from bloodcell.files import artifacts_directory, file_sha256
+from bloodcell.files import artifacts_directory, file_sha256, own_models_directory
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,12 +50,17 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Artifact:
-    """One trained model on disk, its files verified when it was loaded."""
+    """One trained model on disk, its files verified when it was loaded.
+
+    Attributes:
+        own: Whether this user trained it, so that it lies in the user's data folder and not with the project's models.
+    """
 
     name: str
     kind: str
     directory: Path
     manifest: Manifest
+    own: bool = False
 
     @property
     def fingerprint(self) -> str:
@@ -172,6 +177,36 @@ def load_shelf(directory: Path | None = None) -> Shelf:
         else:
             found[artifact.kind][artifact.name] = artifact
     return Shelf(found["artifact"], found["run"], tuple(damaged))
+
+
+def load_own_artifact(name: str) -> Artifact:
+    """Load one of the models that this user trained, verified like any other.
+
+    Raises:
+        ArtifactNotFoundError: This user has no model of that name.
+        ArtifactDamagedError: A file is missing, altered or foreign.
+    """
+    return replace(load_artifact(name, own_models_directory()), own=True)
+
+
+def load_own_shelf() -> Shelf:
+    """Load every model that this user trained; damaged ones are named, never raised."""
+    shelf = load_shelf(own_models_directory())
+    return replace(shelf, artifacts={name: replace(one, own=True) for name, one in shelf.artifacts.items()})
+
+
+def join_shelves(project: Shelf, own: Shelf) -> Shelf:
+    """Return the project's models and then this user's own; a name that both have is the project's."""
+    doubles = tuple(
+        DamagedArtifact(name, one.directory, f"The project has a model of that name; rename {one.directory}.")
+        for name, one in own.artifacts.items()
+        if name in project.artifacts
+    )
+    return Shelf(
+        project.artifacts | {name: one for name, one in own.artifacts.items() if name not in project.artifacts},
+        project.runs,
+        (*project.damaged, *own.damaged, *doubles),
+    )
 
 
 def _folders(root: Path) -> list[Path]:

@@ -1,5 +1,6 @@
 """Trained models for the commands: found by name, or all of them."""
 
+import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -12,17 +13,19 @@ if TYPE_CHECKING:
 
 
 def find_artifact(name: str) -> "Artifact":
-    """Return one trained model, or as `runs/NAME.TAG` one run.
+    """Return one trained model, the project's or this user's own, or as `runs/NAME.TAG` one run.
 
     Raises:
         ModelNotFoundError: Neither the shelf nor the catalog knows the name.
         ArtifactError: It is in the catalog and not trained, or damaged.
     """
-    from bloodcell.artifact import load_artifact
+    from bloodcell.artifact import load_artifact, load_own_artifact
 
     try:
         return load_artifact(name)
     except ArtifactNotFoundError:
+        with contextlib.suppress(ArtifactNotFoundError):
+            return load_own_artifact(name)
         model_name = name.removeprefix("runs/").partition(".")[0]
         if model_name not in CATALOG:
             get_spec(name)  # a name that cannot be trained either: say which can

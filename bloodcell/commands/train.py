@@ -28,6 +28,15 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--recipe", help="another recipe than the network's own")
     parser.add_argument("--seed", type=int, help="seed of everything random (0)")
     parser.add_argument("--epochs", type=positive, help="another number of epochs than the recipe's")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        dest="changes",
+        help="another value of a field of the recipe, such as batch_size=32; may be repeated",
+    )
+    parser.add_argument("--own", action="store_true", help="keep it among your own models, not with the project's")
     parser.add_argument("--all", action="store_true", help="every network of the catalog")
     parser.add_argument("--force", action="store_true", help="train again and replace what is there")
     parser.add_argument("--run", metavar="TAG", dest="tag", help="keep a run without weights, as NAME.TAG")
@@ -38,8 +47,12 @@ def add_parser(subparsers: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Train or load each name in turn; a network that fails does not keep the others from their turn."""
     from bloodcell.models import CATALOG, graph_of
-    from bloodcell.training import recipe_for
+    from bloodcell.training import parse_changes, recipe_for
 
+    try:
+        parse_changes(options.changes)
+    except ValueError as error:
+        options.parser.error(f"--set: {error}")
     if bool(options.names) == options.all:
         options.parser.error("give one or more names, or --all")
     names = list(CATALOG) if options.all else list(dict.fromkeys(options.names))
@@ -70,16 +83,20 @@ def run(options: argparse.Namespace) -> int:
 def _train_one(name: str, options: argparse.Namespace) -> dict[str, Any]:
     from bloodcell.models import graph_of
     from bloodcell.pipeline import load_or_train
-    from bloodcell.training import recipe_for
+    from bloodcell.training import parse_changes, recipe_for
 
-    num_epochs = options.epochs or recipe_for(graph_of(name), options.recipe)[1].num_epochs
+    changes = parse_changes(options.changes)
+    recipe = recipe_for(graph_of(name), options.recipe)[1].replace(**changes)
+    num_epochs = options.epochs or recipe.num_epochs
     with TrainingDisplay(name, num_epochs) as display, contextlib.redirect_stdout(sys.stderr):
         artifact: Artifact = load_or_train(
             name,
             recipe_name=options.recipe,
             seed=options.seed,
             num_epochs=options.epochs,
+            changes=changes,
             run_tag=options.tag,
+            own=options.own,
             force=options.force,
             on_epoch=display.on_epoch,
             on_batch=display.on_batch,

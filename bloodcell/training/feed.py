@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -79,14 +80,17 @@ class EpochFeed(keras.utils.PyDataset):
 
 
 class BatchReporter(keras.callbacks.Callback):
-    """Passes the running numbers of each step on."""
+    """Passes the running numbers of each step on, and keeps the seconds that this took apart from the training's."""
 
     def __init__(self, num_steps: int, on_batch: OnBatch | None) -> None:
         super().__init__()
         self._num_steps = num_steps
         self._on_batch = on_batch
+        self.seconds = 0.0
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Report step `batch`, counted from 0 by Keras and from 1 here."""
         if self._on_batch:
+            started = time.monotonic()
             self._on_batch(batch + 1, self._num_steps, {k: float(v) for k, v in (logs or {}).items()})
+            self.seconds += time.monotonic() - started

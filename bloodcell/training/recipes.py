@@ -5,7 +5,11 @@ stopping, and curves of about 20 epochs; batch size and seeds are not published.
 """
 
 import dataclasses
+import types
+import typing
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from bloodcell.errors import RecipeNotFoundError
 
@@ -30,6 +34,8 @@ class TrainingRecipe:
         compute_dtype: `"float32"` or `"mixed_bfloat16"`; weights stay float32 and evaluation is float32.
         xla: Compile the training step with XLA, which on a processor pays for many small layers; speed alone changes.
         max_images: Train on the first images only; None takes all.
+        norm_momentum: Share of the old moving averages that batch normalization keeps at each step; None leaves it to
+            the network. Keras's 0.99 lags by hundreds of steps, so a short training looks broken on val and is not.
     """
 
     num_epochs: int = 20
@@ -47,6 +53,7 @@ class TrainingRecipe:
     compute_dtype: str = "float32"
     xla: bool = False
     max_images: int | None = None
+    norm_momentum: float | None = None
 
     def replace(self, **changes: object) -> "TrainingRecipe":
         """Return a copy with some fields changed."""
@@ -103,6 +110,47 @@ _RECIPE_OF_FAMILY = {
     "hemanet": "hemanet",
 }
 _RECIPE_OF_MODEL = {"cnn_residual": "study", "hemanet_nano": "hemanet_nano"}
+
+
+def parse_changes(words: Sequence[str]) -> dict[str, Any]:
+    """Return the fields that words such as `batch_size=32` or `patience=none` give other values.
+
+    Raises:
+        ValueError: No such field, or no such value of it; the message names what there is.
+    """
+    kinds = typing.get_type_hints(TrainingRecipe)
+    changes: dict[str, Any] = {}
+    for word in words:
+        field, sign, text = word.partition("=")
+        if not sign or field not in kinds:
+            raise ValueError(f"expected FIELD=VALUE with a field among {', '.join(kinds)}, received {word!r}")
+        changes[field] = _parse_value(field, kinds[field], text)
+    return changes
+
+
+def _parse_value(field: str, kind: Any, text: str) -> Any:
+    if isinstance(kind, types.UnionType):
+        if text.lower() == "none":
+            return None
+        kind = next(one for one in typing.get_args(kind) if one is not types.NoneType)
+    if kind is bool:
+        if text.lower() not in ("true", "false"):
+            raise ValueError(f"{field} is true or false, received {text!r}")
+        return text.lower() == "true"
+    try:
+        return kind(text)
+    except ValueError:
+        raise ValueError(f"{field} is of type {kind.__name__}, received {text!r}") from None
+
+
+def describe_changes(recipe: TrainingRecipe, base: TrainingRecipe) -> list[str]:
+    """Return the fields in which a recipe differs from another, as words that `parse_changes` reads."""
+    fields, before = dataclasses.asdict(recipe), dataclasses.asdict(base)
+    return [
+        f"{name}={str(value).lower() if value is None or isinstance(value, bool) else value}"
+        for name, value in fields.items()
+        if value != before[name]
+    ]
 
 
 def recipe_for(model_name: str, recipe_name: str | None = None) -> tuple[str, TrainingRecipe]:

@@ -67,6 +67,8 @@ def train(
     seed: int = 0,
     on_epoch: OnEpoch | None = None,
     on_batch: OnBatch | None = None,
+    on_model: Callable[[keras.Model], None] | None = None,
+    should_end: Callable[[], bool] | None = None,
     directory: Path | None = None,
 ) -> TrainingResult:
     """Train one catalog row, or continue where a killed training of the same recipe, seed and data ended.
@@ -74,6 +76,8 @@ def train(
     Args:
         on_epoch: Called after each epoch with its numbers, those of resumed epochs included.
         on_batch: Called after each step with (step, steps per epoch, running numbers).
+        on_model: Called once, before the first step, with the model that ends in logits and learns from here on.
+        should_end: Asked before each epoch but the first; True ends the training with the epochs that it has.
         directory: Folder of checkpoints; the user's cache by default.
 
     Raises:
@@ -93,11 +97,15 @@ def train(
     _compile(answers, recipe, num_steps_per_epoch=_num_steps(labels, recipe, seed))
     checkpoint = checkpoint_path(model_name, recipe, seed, train_split, directory)
     progress = load_checkpoint(checkpoint, answers) or Progress([], 0, [], 0.0)
+    if on_model:
+        on_model(answers)
     if on_epoch:
         for numbers in progress.history:
             on_epoch(numbers)
     augmentation = AUGMENTATIONS[recipe.augmentation]
     while len(progress.history) < recipe.num_epochs and not _is_exhausted(progress, recipe):
+        if progress.history and should_end and should_end():
+            break
         feed = EpochFeed.create(
             images, labels, targets, recipe, augmentation, seed=seed, epoch=len(progress.history) + 1
         )
@@ -131,7 +139,10 @@ def checkpoint_path(
     model_name: str, recipe: TrainingRecipe, seed: int, train_split: Split, directory: Path | None = None
 ) -> Path:
     """Return where this training's checkpoint lies; another recipe, seed or dataset has another place."""
-    identity = json.dumps([asdict(recipe), seed, train_split.identity.md5], sort_keys=True)
+    fields = asdict(recipe)
+    if recipe.norm_momentum is None:  # a field that came later: older checkpoints keep their place
+        del fields["norm_momentum"]
+    identity = json.dumps([fields, seed, train_split.identity.md5], sort_keys=True)
     digest = hashlib.sha256(identity.encode()).hexdigest()[:12]
     return (directory or cache_directory() / "training") / f"{model_name}-s{seed}-{digest}.npz"
 
@@ -192,6 +203,10 @@ def _num_steps(labels: np.ndarray, recipe: TrainingRecipe, seed: int) -> int:
 def _compile(model: keras.Model, recipe: TrainingRecipe, num_steps_per_epoch: int) -> None:
     import keras
 
+    if recipe.norm_momentum is not None:
+        for layer in model.layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.momentum = recipe.norm_momentum
     num_steps = num_steps_per_epoch * recipe.num_epochs
     num_warmup = round(num_steps_per_epoch * recipe.warmup_epochs)
     rate: Any = recipe.learning_rate
@@ -256,11 +271,11 @@ def _run_epoch(
         )
     averaged = averaged_weights(model, feed.samples(NUM_IMAGES)) if recipe.ema_decay is not None else None
     with averaged or contextlib.nullcontext():
-        val_loss, val_accuracy = _score(compute_logits(model, val_split.images)[:, :NUM_CLASSES], val_split.labels)
+        val_loss, val_accuracy = score_logits(compute_logits(model, val_split.images)[:, :NUM_CLASSES], val_split.labels)
         if _is_better(val_accuracy, val_loss, progress):
             progress.best_epoch = epoch
             progress.best_weights = [np.array(w) for w in model.get_weights()]
-    seconds = time.monotonic() - started
+    seconds = time.monotonic() - started - reporter.seconds  # whoever watches may also hold the training up
     progress.seconds += seconds
     numbers = {
         "epoch": epoch,
@@ -275,7 +290,8 @@ def _run_epoch(
     return numbers
 
 
-def _score(logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+def score_logits(logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """Return loss (mean cross-entropy) and accuracy of (n, 8) logits."""
     from scipy.special import log_softmax
 
     log_probabilities = log_softmax(logits.astype(np.float64), axis=1)

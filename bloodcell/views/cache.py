@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from bloodcell.files import artifacts_directory, cache_directory
+from bloodcell.files import artifacts_directory, cache_directory, own_models_directory
 from bloodcell.published import load_summary
+from bloodcell.views.selection import OWN
 
 if TYPE_CHECKING:
     from bloodcell.artifact import Artifact, Predictions, Shelf
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from bloodcell.evaluation import Evaluation
     from bloodcell.inference.benchmark import Benchmark
     from bloodcell.inference.engine import Engine
+    from bloodcell.models import ModelSpec
 
 LEADERBOARD_COLUMNS = (
     "name",
@@ -46,9 +48,9 @@ BYTES_PER_MB = 1024**2
 
 
 def load_shelf() -> "Shelf":
-    """Return every trained model, every run, and what is damaged, from the artifacts folder as it is now."""
-    directory = artifacts_directory()
-    return _load_shelf(str(directory), _folder_state(directory))
+    """Return every trained model, every run, and what is damaged, as it is on disk now: the project's, then the own."""
+    directory, own = artifacts_directory(), own_models_directory()
+    return _load_shelf(str(directory), _folder_state(directory), str(own), _folder_state(own))
 
 
 def load_artifact(name: str) -> "Artifact | None":
@@ -190,9 +192,24 @@ def leaderboard() -> pd.DataFrame:
 
 
 def default_model() -> str | None:
-    """Return the default classifier (`evaluation.choose_default`), or None if nothing is trained."""
+    """Return the default classifier (`evaluation.choose_default`), or None if nothing is trained.
+
+    A model of the user's own is never it: a lesson's experiment must not answer for a cell by itself.
+    """
     table = leaderboard()
+    table = table[table["origin"] != OWN]
     return None if table.empty else _default_model(table[["name", "val_accuracy", "latency_ms"]])
+
+
+def find_spec(name: str) -> "ModelSpec | None":
+    """Return the row of a network, of the catalog or of a combination, or None if neither has that name any more."""
+    from bloodcell.errors import ModelNotFoundError
+    from bloodcell.models import get_spec
+
+    try:
+        return get_spec(name)
+    except ModelNotFoundError:
+        return None
 
 
 def _file_state(path: Path) -> str:
@@ -219,10 +236,11 @@ def _locked(array: np.ndarray) -> np.ndarray:
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _load_shelf(directory: str, state: str) -> "Shelf":
+def _load_shelf(directory: str, state: str, own_directory: str, own_state: str) -> "Shelf":
+    from bloodcell.artifact import join_shelves, load_own_shelf
     from bloodcell.artifact import load_shelf as read_shelf
 
-    return read_shelf(Path(directory))
+    return join_shelves(read_shelf(Path(directory)), load_own_shelf())
 
 
 @st.cache_resource(max_entries=256, show_spinner=False)
@@ -336,21 +354,19 @@ def _leaderboard(
     _shelf: "Shelf",
     _benchmark: "Benchmark | None",
 ) -> pd.DataFrame:
-    from bloodcell.models.catalog import CATALOG
-
     timings = benchmark_timings(_benchmark)
     published = load_summary().set_index("name")
     rows: list[dict[str, Any]] = []
     for name, artifact in _shelf.artifacts.items():
         manifest = artifact.manifest
         test, val = artifact.load_evaluation("test"), artifact.load_evaluation("val")
-        spec = CATALOG.get(manifest.model)
+        spec = find_spec(manifest.model)
         study = published.loc[name] if name in published.index else None
         rows.append(
             {
                 "name": name,
                 "family": "other" if spec is None else spec.family,
-                "origin": "other" if spec is None else spec.origin,
+                "origin": OWN if artifact.own else "other" if spec is None else spec.origin,
                 "published_accuracy": np.nan if study is None else study["accuracy"],
                 "test_accuracy": test["accuracy"],
                 "test_low": test["accuracy_interval"][0],

@@ -17,6 +17,7 @@ from bloodcell.published import load_summary
 from bloodcell.views import cache
 from bloodcell.views.quantities import megabytes, percent
 from bloodcell.views.selection import (
+    OWN,
     Address,
     brings_news,
     default_selection,
@@ -169,7 +170,8 @@ def choose(key: str, value: str | None = None) -> None:
 
 def _numbers(table: pd.DataFrame, name: str) -> str:
     row = table[table["name"] == name].iloc[0]
-    return f"{percent(row['test_accuracy'])} · {megabytes(row['weights_mb'])}"
+    own = "your own · " if row["origin"] == OWN else ""
+    return f"{own}{percent(row['test_accuracy'])} · {megabytes(row['weights_mb'])}"
 
 
 def _step_model(key: str, names: Sequence[str], step: int) -> None:
@@ -259,10 +261,13 @@ def _quick_pills(quick: Mapping[str, tuple[Sequence[str], str]], chosen: Sequenc
 
 
 def _family_boxes(table: pd.DataFrame, names: Sequence[str], chosen: Sequence[str]) -> None:
+    origins = dict(zip(table["name"], table["origin"], strict=True))
     families = dict(zip(table["name"], table["family"], strict=True))
-    for family in dict.fromkeys(families[name] for name in names):
-        st.caption(f"{family_style(family, theme_mode()).glyph} {family_name(family)}")
-        for name in [name for name in names if families[name] == family]:
+    groups = {name: OWN if origins[name] == OWN else families[name] for name in names}
+    for group in dict.fromkeys(groups.values()):
+        glyph = ":material/person:" if group == OWN else family_style(group, theme_mode()).glyph
+        st.caption(f"{glyph} {'Your own' if group == OWN else family_name(group)}")
+        for name in [name for name in names if groups[name] == group]:
             st.session_state[f"selection_on_{name}"] = name in chosen
             st.checkbox(
                 f"{name} :gray[{_numbers(table, name)}]",

@@ -15,6 +15,8 @@ GOOD_ACCURACY = 0.95
 # The study's comparison table holds the networks whose step time it published: its eight.
 STUDY = "study"
 OURS = "ours"
+# A model that this user trained, on the Train page or with `train --own`.
+OWN = "own"
 # A browser that has not yet heard of a new address may send the old one this long.
 STALE_ADDRESS_S = 2.0
 
@@ -50,13 +52,17 @@ def brings_news(in_url: tuple[str, ...] | None, last: Address | None, now: float
 
 
 def family_order(table: pd.DataFrame) -> list[str]:
-    """Return a leaderboard's names by family, ours first, then in the catalog's order; lightest first within one."""
+    """Return a leaderboard's names by family, ours first, then in the catalog's order; lightest first within one.
+
+    The user's own models come last.
+    """
     ranks = {family: rank for rank, family in enumerate(FAMILIES)}
     rows = table.assign(
+        own=table["origin"] == OWN,
         theirs=table["origin"] != OURS,
         rank=table["family"].map(lambda family: ranks.get(family, len(ranks))),
     )
-    return rows.sort_values(["theirs", "rank", "weights_mb", "name"])["name"].tolist()
+    return rows.sort_values(["own", "theirs", "rank", "weights_mb", "name"])["name"].tolist()
 
 
 def known_names(values: Sequence[str], names: Sequence[str]) -> list[str] | None:
@@ -98,9 +104,10 @@ def quick_selections(table: pd.DataFrame, published: pd.DataFrame) -> dict[str, 
     names = family_order(table)
     eight = set(published.loc[published["step_time_ms"].notna(), "name"])
     small = set(table.loc[table["weights_mb"] < SMALL_MB, "name"])
-    best = _first(table.sort_values("val_accuracy", ascending=False))
+    own = [name for name in names if name in set(table.loc[table["origin"] == OWN, "name"])]
+    best = _first(table[table["origin"] != OWN].sort_values("val_accuracy", ascending=False))
     present = [name for name in names if name in eight]
-    return {
+    quick = {
         "best": ([] if best is None else [best], "The model with the best validation accuracy"),
         "study's eight": (
             present,
@@ -111,5 +118,7 @@ def quick_selections(table: pd.DataFrame, published: pd.DataFrame) -> dict[str, 
             f"Every model whose weights take less than {SMALL_MB:g} MB as float32",
         ),
         "all": (names, "Every trained model"),
+        "own": (own, "The models that you trained on the Train page"),
         "none": ([], "Switch all off"),
     }
+    return quick if own else {label: choice for label, choice in quick.items() if label != "own"}

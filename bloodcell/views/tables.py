@@ -9,12 +9,13 @@ import pandas as pd
 from bloodcell.evaluation.comparison import choose_default
 from bloodcell.models.catalog import FAMILIES
 from bloodcell.views.quantities import half_width
-from bloodcell.views.selection import GOOD_ACCURACY
+from bloodcell.views.selection import GOOD_ACCURACY, OWN
 from bloodcell.views.theme import family_style
 
 if TYPE_CHECKING:
     from bloodcell.inference.benchmark import Benchmark
 
+OWN_MARK = " · your own"
 MOST_ACCURATE, LIGHTEST, BEST_TRADE_OFF = "Most accurate", "Lightest above 95 %", "Best trade-off"
 
 
@@ -46,12 +47,13 @@ class Answer:
 
 
 def find_answers(table: pd.DataFrame, published: pd.DataFrame) -> tuple[Answer, ...]:
-    """Return the most accurate model, the lightest above 95 %, and the best trade-off.
+    """Return the most accurate model, the lightest above 95 %, and the best trade-off, among the project's models.
 
     Args:
-        table: The leaderboard, at least one row.
+        table: The leaderboard; models of the user's own are left out.
         published: The study's summary.
     """
+    table = table[table["origin"] != OWN]
     good = table[table["test_accuracy"] > GOOD_ACCURACY]
     chosen = (
         (
@@ -66,7 +68,7 @@ def find_answers(table: pd.DataFrame, published: pd.DataFrame) -> tuple[Answer, 
         ),
         (
             BEST_TRADE_OFF,
-            table[table["name"] == choose_default(table)],
+            table if table.empty else table[table["name"] == choose_default(table)],
             "The fastest within 0.2 points of the best validation accuracy; test images have no say. "
             "It is also the classifier that answers by default.",
         ),
@@ -116,7 +118,10 @@ def leaderboard_table(table: pd.DataFrame) -> pd.DataFrame:
             "published": 100 * table["published_accuracy"],
             "f1": 100 * table["weighted_f1"],
             "parameters": table["parameters"],
-            "family": [f"{family_style(name, 'light').glyph} {family_name(name)}" for name in table["family"]],
+            "family": [
+                f"{family_style(family, 'light').glyph} {family_name(family)}{OWN_MARK if origin == OWN else ''}"
+                for family, origin in zip(table["family"], table["origin"], strict=True)
+            ],
         }
     )
 

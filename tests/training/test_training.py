@@ -13,7 +13,7 @@ import pytest
 from bloodcell.dataset import load_split
 from bloodcell.errors import RecipeNotFoundError, StorageError, TrainingError
 from bloodcell.models import CATALOG
-from bloodcell.training import RECIPES, TrainingRecipe, recipe_for, train
+from bloodcell.training import RECIPES, TrainingRecipe, describe_changes, parse_changes, recipe_for, train
 from bloodcell.training.augmentation import AUGMENTATIONS, epoch_order, symmetry
 from bloodcell.training.trainer import checkpoint_path
 
@@ -161,3 +161,55 @@ def test_balanced_classes_are_equally_often():
     assert list(np.bincount(labels[order])) == [10, 10, 10]
     assert set(order) == set(range(20))
     assert sorted(epoch_order(labels, "none", np.random.default_rng(0))) == list(range(20))
+
+
+def test_quick_averages_show_on_val_what_a_short_training_learned(splits, tmp_path):
+    """Keras's own momentum lags by hundreds of steps: after twelve, val looks broken and is not."""
+    recipe = SHORT.replace(num_epochs=2)
+    lagging = train("net2_bn", recipe, *splits, directory=tmp_path / "a").history[-1]
+    quick = train("net2_bn", recipe.replace(norm_momentum=0.9), *splits, directory=tmp_path / "b").history[-1]
+    assert quick["val_loss"] < lagging["val_loss"]
+    assert quick["loss"] == pytest.approx(lagging["loss"], rel=1e-3)  # training itself is the same
+
+
+def test_a_field_that_came_later_leaves_older_checkpoints_in_their_place(splits, tmp_path):
+    same = checkpoint_path("cnn_4", SHORT, 0, splits[0], tmp_path)
+    assert same == checkpoint_path("cnn_4", SHORT.replace(norm_momentum=None), 0, splits[0], tmp_path)
+    assert same != checkpoint_path("cnn_4", SHORT.replace(norm_momentum=0.9), 0, splits[0], tmp_path)
+
+
+def test_a_training_can_be_watched_and_ended_between_epochs(splits, tmp_path):
+    models, epochs = [], []
+    result = train(
+        "cnn_3",
+        SHORT,
+        *splits,
+        directory=tmp_path,
+        on_model=models.append,
+        on_epoch=epochs.append,
+        on_batch=lambda *_: time.sleep(0.05),
+        should_end=lambda: len(epochs) == 2,
+    )
+    assert len(result.history) == 2 and models[0].output_shape == (None, 8)
+    assert all(row["seconds"] < 5 for row in result.history)
+
+
+@pytest.mark.parametrize(
+    ("words", "changes"),
+    [
+        (["batch_size=32", "learning_rate=1e-2"], {"batch_size": 32, "learning_rate": 0.01}),
+        (["patience=none", "max_images=96"], {"patience": None, "max_images": 96}),
+        (["xla=true", "optimizer=sgd"], {"xla": True, "optimizer": "sgd"}),
+        ([], {}),
+    ],
+)
+def test_changes_of_a_recipe_are_read_as_they_are_written(words, changes):
+    assert parse_changes(words) == changes
+    recipe = TrainingRecipe().replace(**changes)
+    assert parse_changes(describe_changes(recipe, TrainingRecipe())) == changes
+
+
+@pytest.mark.parametrize("word", ["depth=3", "batch_size", "batch_size=many", "xla=yes", "num_epochs=none"])
+def test_changes_that_are_none_are_refused(word):
+    with pytest.raises(ValueError, match="received"):
+        parse_changes([word])

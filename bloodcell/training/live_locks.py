@@ -1,0 +1,67 @@
+"""Locks between processes that the kernel gives back however their holder ends; a lock file itself means nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from bloodcell.errors import StorageError
+
+
+@contextlib.contextmanager
+def hold_lock(path: Path) -> Iterator[None]:
+    """Wait for a lock and hold it.
+
+    Raises:
+        StorageError: Its file cannot be written.
+    """
+    with _open(path) as stream:
+        _lock(stream, exclusive=True, wait=True)
+        yield
+
+
+@contextlib.contextmanager
+def try_lock(path: Path, patience_s: float = 3.0) -> Iterator[IO[str] | None]:
+    """Hold a lock, or give None where another process keeps it longer than a moment.
+
+    A child process that inherits the open file holds the lock as well, until it ends.
+
+    Raises:
+        StorageError: Its file cannot be written.
+    """
+    deadline = time.monotonic() + patience_s
+    with _open(path) as stream:
+        # Whoever asks `is_held` has the lock for an instant, and does not count.
+        while not (held := _lock(stream, exclusive=True, wait=False)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        yield stream if held else None
+
+
+def is_held(path: Path) -> bool:
+    """Return whether a living process holds a lock."""
+    if not path.is_file():
+        return False
+    with _open(path) as stream:
+        return not _lock(stream, exclusive=False, wait=False)
+
+
+def _open(path: Path) -> IO[str]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return open(path, "a", encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"The folder {path.parent} cannot be written: {error.strerror or error}.") from error
+
+
+def _lock(stream: IO[str], *, exclusive: bool, wait: bool) -> bool:
+    import fcntl  # not on Windows, where nothing trains from a page
+
+    kind = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
+    try:
+        fcntl.flock(stream, kind if wait else kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
