@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bloodcell.dataset import Split, load_split
+from bloodcell.dataset import CLASS_NAMES, Split, load_split
 from bloodcell.errors import BloodCellError, StorageError
 from bloodcell.files import PROJECT_DIRECTORY
 from bloodcell.training.live import (
@@ -196,7 +196,7 @@ class Watcher:
         from bloodcell.training.trainer import compute_logits, score_logits
 
         seconds, started = self._now(), time.monotonic()
-        logits = compute_logits(self._model, self._val.images[self._rows])
+        logits = compute_logits(self._model, self._val.images[self._rows])[:, : len(CLASS_NAMES)]
         labels = self._val.labels[self._rows]
         loss, accuracy = score_logits(logits, labels)
         matrix = np.zeros((logits.shape[1],) * 2, np.int64)

@@ -42,6 +42,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         "BLOODCELL_FIELDS",
         "BLOODCELL_ARTIFACTS",
         "BLOODCELL_DATABASE_URL",
+        "BLOODCELL_TRAINING",
     ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("BLOODCELL_CACHE", str(tmp_path / "cache"))

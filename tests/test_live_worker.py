@@ -28,9 +28,13 @@ write_state(find_run(int(sys.argv[1])), state="done", phase="", model="m")
 
 
 @pytest.fixture(autouse=True)
-def no_worker(monkeypatch):
-    """The tests work on the queue themselves."""
+def prepared(monkeypatch, tmp_path):
+    """Keep the tests quick: they work on the queue themselves, and conversions are tested elsewhere."""
     monkeypatch.setattr(live, "ensure_worker", lambda: None)
+    monkeypatch.setenv("BLOODCELL_ARTIFACTS", str(tmp_path / "artifacts"))
+    converted = []
+    monkeypatch.setattr("bloodcell.pipeline.attach_litert", lambda artifact: converted.append(artifact.name))
+    return converted
 
 
 @pytest.fixture
@@ -129,7 +133,7 @@ def children_of(pid):
 # a real training, tiny
 
 
-def test_a_run_learns_shows_itself_and_stores_its_model(small_dataset, small_artifacts):
+def test_a_run_learns_shows_itself_and_stores_its_model(small_dataset, prepared):
     run = train_in_this_process()
     assert (run.state, run.reason, run.model) == ("done", "", "cnn_3.own1")
     progress = read_log(run.folder)
@@ -142,7 +146,7 @@ def test_a_run_learns_shows_itself_and_stores_its_model(small_dataset, small_art
     assert all(abs(sum(row) - 1) < 1e-2 for row in look["samples"])
     artifact = load_own_artifact("cnn_3.own1")
     assert artifact.own and artifact.model_name == "cnn_3"
-    assert artifact.manifest.recipe["norm_momentum"] == 0.9 and artifact.litert_path is not None
+    assert artifact.manifest.recipe["norm_momentum"] == 0.9 and prepared == ["cnn_3.own1"]
     assert "96 of 96 training images" in artifact.manifest.notes[0]
     assert "train cnn_3.own1 --epochs 3 --set batch_size=16" in artifact.manifest.command
     assert artifact.manifest.command.endswith("--seed 0 --own --force")
@@ -203,13 +207,10 @@ def test_a_forgotten_pause_makes_room(small_dataset, monkeypatch):
 
 
 def test_what_was_learned_until_the_stop_can_be_kept(small_dataset, monkeypatch):
-    monkeypatch.setattr(worker.Watcher, "on_epoch", stop_after(1, worker.Watcher.on_epoch))
-    run = train_in_this_process()
+    with monkeypatch.context() as patch:
+        patch.setattr(worker.Watcher, "on_epoch", stop_after(1, worker.Watcher.on_epoch))
+        run = train_in_this_process()
     assert run.state == "stopped" and run.has_checkpoint
-    monkeypatch.undo()
-    monkeypatch.setenv("BLOODCELL_DATA", str(small_dataset))
-    monkeypatch.setenv("BLOODCELL_HOME", str(run.folder.parents[1]))
-    monkeypatch.setattr(live, "ensure_worker", lambda: None)
     live.resume(1, keep=True)
     with try_lock(live.worker_lock_path()):
         worker.train_run(claim_next())

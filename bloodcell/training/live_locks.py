@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from bloodcell.errors import StorageError
+from bloodcell.errors import StorageError, TrainingError
 
 
 @contextlib.contextmanager
@@ -57,8 +57,12 @@ def _open(path: Path) -> IO[str]:
 
 
 def _lock(stream: IO[str], *, exclusive: bool, wait: bool) -> bool:
-    import fcntl  # not on Windows, where nothing trains from a page
-
+    try:
+        import fcntl
+    except ImportError as error:
+        raise TrainingError(
+            "Trainings from a page need Linux or macOS. `./dev python -m bloodcell train NAME` trains everywhere."
+        ) from error
     kind = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
     try:
         fcntl.flock(stream, kind if wait else kind | fcntl.LOCK_NB)

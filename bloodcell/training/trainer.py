@@ -271,7 +271,9 @@ def _run_epoch(
         )
     averaged = averaged_weights(model, feed.samples(NUM_IMAGES)) if recipe.ema_decay is not None else None
     with averaged or contextlib.nullcontext():
-        val_loss, val_accuracy = score_logits(compute_logits(model, val_split.images)[:, :NUM_CLASSES], val_split.labels)
+        val_loss, val_accuracy = score_logits(
+            compute_logits(model, val_split.images)[:, :NUM_CLASSES], val_split.labels
+        )
         if _is_better(val_accuracy, val_loss, progress):
             progress.best_epoch = epoch
             progress.best_weights = [np.array(w) for w in model.get_weights()]

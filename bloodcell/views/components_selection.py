@@ -161,6 +161,66 @@ def write_choices(key: str, values: Sequence[str]) -> None:
         _write_address(key, values)
 
 
+def remembered_select(label: str, options: Mapping[str, str], key: str, default: str, help: str | None = None) -> str:
+    """Let the reader choose one of many options from a list that opens; the choice stays in the session and the URL.
+
+    Args:
+        label: Name of the control.
+        options: Value, as it stands in the URL -> what the reader sees.
+        key: Key of the widget and name of the parameter, beginning with the page's name.
+        default: The value of a reader who has chosen nothing.
+        help: What a pointer on the question mark reads.
+    """
+    restore_choice(key, list(options), default)
+    st.selectbox(
+        label,
+        list(options),
+        format_func=options.__getitem__,
+        key=key,
+        persist_state="session",
+        on_change=_touch,
+        args=(key,),
+        help=help,
+    )
+    keep_choice(key, default)
+    return cast(str, st.session_state[key])
+
+
+def remembered_list(
+    label: str, options: Mapping[str, str], key: str, *, most: int, placeholder: str, help: str | None = None
+) -> list[str]:
+    """Let the reader choose some of many options; the choice stays in the session and in the URL.
+
+    Args:
+        label: Name of the control.
+        options: Value, as it stands in the URL -> what the reader sees.
+        key: Key of the widget and name of the parameter, beginning with the page's name.
+        most: Most values at once.
+        placeholder: What stands there while none is chosen.
+        help: What a pointer on the question mark reads.
+    """
+    brought = _read_address(key)
+    from_url = None if brought is None else known_names(brought, list(options))
+    chosen = st.session_state.get(key, []) if from_url is None else from_url
+    st.session_state[key] = [value for value in chosen if value in options][:most]
+    st.multiselect(
+        label,
+        list(options),
+        format_func=options.__getitem__,
+        key=key,
+        persist_state="session",
+        on_change=_touch,
+        args=(key,),
+        max_selections=most,
+        placeholder=placeholder,
+        select_all=False,
+        help=help,
+    )
+    if st.session_state[key] or key in st.query_params:
+        _write_address(key, st.session_state[key])
+    return list(st.session_state[key])
+
+
 def choose(key: str, value: str | None = None) -> None:
     """In a callback: note that the reader chose under `key`, and what, if it is not the widget itself that holds it."""
     if value is not None:
