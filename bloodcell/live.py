@@ -26,6 +26,8 @@ from bloodcell.errors import BloodCellError, StorageError
 from bloodcell.files import PROJECT_DIRECTORY
 from bloodcell.training.live import (
     ACTIVE,
+    PREPARING,
+    TESTING,
     LiveRun,
     claim_next,
     find_run,
@@ -212,7 +214,7 @@ class Watcher:
         )
         took = time.monotonic() - started
         self._resumed_at += took  # looking is not training
-        self._look_due = time.monotonic() + max(LOOK_EVERY_S, 8 * took, seconds / 100)
+        self._look_due = time.monotonic() + max(LOOK_EVERY_S, 5 * took, seconds / 100)
 
     def _now(self) -> float:
         """Seconds of training so far."""
@@ -310,7 +312,7 @@ def _train_and_store(run: LiveRun) -> str:
         name: getattr(watcher, name) for name in ("on_model", "on_epoch", "on_batch", "should_end")
     }
     result = train(request.model, recipe, train_split, val_split, seed=request.seed, directory=run.folder, **hooks)
-    watcher.say("Testing it on every image of val and test")
+    watcher.say(TESTING)
     notes = [f"Trained from the Train page, on {num_images:,} of {train_split.num_images:,} training images."]
     if len(result.history) < recipe.num_epochs:
         notes.append(f"Finished by its user after epoch {len(result.history)} of {recipe.num_epochs}.")
@@ -326,7 +328,7 @@ def _train_and_store(run: LiveRun) -> str:
         own=True,
         notes=tuple(notes),
     )
-    watcher.say("Preparing its answers on this machine")
+    watcher.say(PREPARING)
     attach_litert(artifact)
     for checkpoint in run.folder.glob("*.npz"):
         checkpoint.unlink(missing_ok=True)

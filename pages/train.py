@@ -15,11 +15,11 @@ from bloodcell.views.components import (
 )
 from bloodcell.views.components_selection import remembered_list
 from bloodcell.views.components_training import (
-    ERROR_KEY,
     RUNS_KEY,
     live_view,
     other_own_models,
     run_rows,
+    show_error,
     start_training,
     training_form,
     viewer_rights,
@@ -88,8 +88,7 @@ try:
 except BloodCellError as error:
     st.error(str(error), icon=":material/error:")
     st.stop()
-if ERROR_KEY in st.session_state:
-    st.error(st.session_state.pop(ERROR_KEY), icon=":material/error:")
+show_error()
 any_active = any(run.state in ("queued", "running", "paused") for run in runs)
 newest = [str(run.number) for run in runs if run.started_at][:1]
 status = cache.dataset_status()

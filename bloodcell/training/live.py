@@ -40,6 +40,7 @@ STATES: tuple[State, ...] = get_args(State)
 WISHES: tuple[Wish, ...] = get_args(Wish)
 ACTIVE: tuple[State, ...] = ("running", "paused")
 MOST_QUEUED = 20
+TESTING, PREPARING = "Testing it on every image of val and test", "Preparing its answers on this machine"
 CUT_OFF = (
     "Its process ended without a word: the machine was restarted, or somebody ended it. "
     "Resume continues from the last finished epoch."
@@ -83,6 +84,11 @@ class LiveRun:
     def model_name(self) -> str:
         """Name under which its model is stored: `cnn_4.own7`."""
         return f"{self.request.model if self.request else 'unknown'}.own{self.number}"
+
+    @property
+    def is_storing(self) -> bool:
+        """Whether it has learned all it will learn and is being stored, so that nobody can pause or stop it."""
+        return self.state == "running" and self.phase in (TESTING, PREPARING)
 
     @property
     def wish(self) -> Wish:

@@ -25,6 +25,8 @@ Key = tuple[int, str]
 def load_runs() -> list[live.LiveRun]:
     """Return every run, the newest first, as they stand now; where some wait and nobody works, a worker is started.
 
+    Shared between all viewers: not to be altered.
+
     Raises:
         BloodCellError: The folder of the runs cannot be read or written.
     """
@@ -75,7 +77,7 @@ def sample_tile(row: int, label: int) -> bytes | None:
     return _tile(split.identity.md5, row, label, split.images[row])
 
 
-@st.cache_data(ttl=LISTED_FOR_S, max_entries=4, show_spinner=False)
+@st.cache_resource(ttl=LISTED_FOR_S, max_entries=4, show_spinner=False)
 def _load_runs(directory: str) -> list[live.LiveRun]:
     runs = live.list_runs()
     if any(run.state == "queued" for run in runs):

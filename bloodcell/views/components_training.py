@@ -3,6 +3,7 @@
 Everything that changes something goes through `act`, which asks again whether this viewer may.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ from bloodcell.training.live import ACTIVE, LiveRun
 from bloodcell.training.live_request import OPTIMIZERS, LiveRequest, full_recipe, quick_lesson
 from bloodcell.views import cache, cache_training, tables_training
 from bloodcell.views.components import chart_with_table
-from bloodcell.views.components_selection import choose, remembered_select, theme_mode
+from bloodcell.views.components_selection import PAGE_KEY, choose, remembered_select, theme_mode
 from bloodcell.views.navigation import PAGES_DIRECTORY
 from bloodcell.views.quantities import percent
 from bloodcell.views.theme import CLASS_GLYPHS
@@ -27,6 +28,7 @@ from bloodcell.views.training_rights import Rights, find_rights
 
 RUNS_KEY = "train_runs"
 MODEL_KEY = "train_model"
+BEFORE_KEY = "train_model_before"
 ERROR_KEY = "train_error"
 SEEN_KEY = "train_seen"
 LESSON_MODEL = "net3_bn"
@@ -40,21 +42,37 @@ SEEDS = range(100)
 
 def viewer_rights() -> Rights:
     """Return what this viewer may do."""
-    return find_rights(st.context.ip_address, dict(st.context.headers))
+    return find_rights(viewer_address(), dict(st.context.headers))
+
+
+def viewer_address() -> str | None:
+    """Return the viewer's IP address, None for the machine that serves the dashboard."""
+    return st.context.ip_address
 
 
 def act(action: Callable[..., Any], *arguments: Any, **options: Any) -> None:
-    """In a callback: do something to a run, if this viewer may; what goes wrong is shown on the next paint."""
+    """In a callback: do something to a run, if this viewer may; what went wrong is shown until the next action."""
     st.session_state.pop(ERROR_KEY, None)
     rights = viewer_rights()
     if not rights.allowed:
-        st.session_state[ERROR_KEY] = rights.reason
+        _note_error(rights.reason)
         return
     try:
         action(*arguments, **options)
     except BloodCellError as error:
-        st.session_state[ERROR_KEY] = str(error)
+        _note_error(str(error))
     cache_training.forget_runs()
+
+
+def show_error() -> None:
+    """Say what the viewer's last action on this visit ran into, if anything."""
+    visit, text = st.session_state.get(ERROR_KEY, (None, ""))
+    if text and visit == st.session_state.get(PAGE_KEY):
+        st.error(text, icon=":material/error:")
+
+
+def _note_error(text: str) -> None:
+    st.session_state[ERROR_KEY] = (st.session_state.get(PAGE_KEY), text)
 
 
 def start_training(request: LiveRequest, shown: Sequence[str]) -> None:
@@ -74,8 +92,6 @@ def start_training(request: LiveRequest, shown: Sequence[str]) -> None:
 def training_form() -> LiveRequest:
     """Let the viewer choose a network and how it is trained; every choice stays in the URL."""
     names = [*CATALOG, *(one.name for one in all_combinations())]
-    st.session_state.setdefault(MODEL_KEY, LESSON_MODEL)
-    before = st.session_state[MODEL_KEY]
     model = remembered_select(
         "Network",
         {name: name for name in names},
@@ -84,7 +100,8 @@ def training_form() -> LiveRequest:
         help="Every network of the catalog, and every combination of the Build page",
     )
     lesson, full = quick_lesson(model), full_recipe(model)
-    if model != before:  # by the URL or by hand: a rate that suits one network can ruin another
+    if model != st.session_state.setdefault(BEFORE_KEY, model):  # a rate that suits one network can ruin another
+        st.session_state[BEFORE_KEY] = model
         st.session_state.pop("train_optimizer", None)
         st.session_state.pop("train_rate", None)
     st.caption(get_spec(model).description)
@@ -210,13 +227,13 @@ def _run_card(run: LiveRun, allowed: bool) -> None:
     with st.container(border=True, gap="xsmall"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(
-                f"**{tables_training.run_label(run)}** :{colour}-badge[{icon} {word}] "
-                f"{tables_training.describe_progress(run, progress)}"
-                + (f" · **{percent(reached)}** on val" if reached == reached else ""),
+                f"**{tables_training.run_label(run)}** :{colour}-badge[{icon} {word}]"
+                + ("" if math.isnan(reached) else f" **{percent(reached)}** on val"),
                 width="stretch",
             )
             if allowed:
                 run_buttons(run, where="card")
+        st.caption(tables_training.describe_progress(run, progress))
         if run.state in ACTIVE:
             st.progress(tables_training.fraction_done(run, progress))
         if run.reason:
@@ -226,6 +243,8 @@ def _run_card(run: LiveRun, allowed: bool) -> None:
 def run_buttons(run: LiveRun, where: str) -> None:
     """What can be done about a run that is not over, or that could go on."""
     buttons: list[tuple[str, str, str, Callable[..., None], tuple[Any, ...], dict[str, Any]]] = []
+    if run.is_storing:
+        return
     if run.state == "running":
         buttons.append(("Pause", "pause", "Hold it; it keeps its place", live.ask, (run.number, "pause"), {}))
         finish = "End after this epoch and keep the best model so far"
@@ -270,7 +289,7 @@ def _answers(run: LiveRun) -> None:
         )
     with right:
         st.markdown("**What it answers now** :small[:gray[border: the true class]]")
-        with st.grid("auto", min_column_width=72, gap="xsmall"):
+        with st.grid("auto", min_column_width=88, gap="xsmall"):
             for sample in tables_training.list_samples(progress):
                 _sample(sample)
 

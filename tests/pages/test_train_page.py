@@ -12,7 +12,7 @@ from bloodcell.training import live
 from bloodcell.training.live import claim_next, find_run, list_runs, write_state
 from bloodcell.training.live_locks import try_lock
 from bloodcell.training.live_request import LiveRequest
-from bloodcell.views import cache_training
+from bloodcell.views import cache_training, components_training
 from tests.shelf import write_artifact, write_shelf
 
 APP = Path(__file__).parents[2] / "app.py"
@@ -26,6 +26,7 @@ def prepared(tmp_path, monkeypatch, small_dataset):
     write_shelf(folder)
     started = []
     monkeypatch.setattr(live, "ensure_worker", lambda: started.append(True))
+    monkeypatch.setattr(components_training, "viewer_address", lambda: None)
     cache_training.forget_runs()
     return started
 
@@ -69,7 +70,7 @@ def test_a_quick_lesson_is_one_click_away_and_a_second_viewer_sees_it(prepared):
     (run,) = list_runs()
     assert run.request == LiveRequest("net3_bn", 4, 32, 2e-3, "adam", "none", 0.1, 0)
     assert "1 · net3_bn" in words(at) and "1 waiting" in words(at)
-    assert at.query_params["train_runs"] == ["1"]
+    assert "1" in at.query_params["train_runs"]
     assert "1 · net3_bn" in words(again(other)) and not other.exception
     click(other, "train_row_1_stop")
     assert find_run(1).state == "stopped"
@@ -99,7 +100,7 @@ def test_another_network_brings_its_own_rate_and_the_full_recipe_is_one_click_aw
     assert (at.selectbox(key="train_optimizer").value, at.selectbox(key="train_rate").value) == ("sgd", "0.05")
     click(at, "train_full")
     assert at.selectbox(key="train_share").value == "1"
-    assert at.selectbox(key="train_epochs").value == "20" and at.query_params["train_epochs"] == ["20"]
+    assert at.selectbox(key="train_epochs").value == "20" and "20" in at.query_params["train_epochs"]
     click(at, "train_quick")
     assert at.selectbox(key="train_share").value == "0.1"
     assert not at.exception
@@ -124,7 +125,7 @@ def test_a_running_training_shows_curves_matrix_and_answers(small_dataset):
         assert not at.exception
         assert "epoch 3 of 4, step 2 of 4, about 12 s left" in words(at) and "**60.0 %** on val" in words(at)
         assert len(at.get("plotly_chart")) == 3
-        assert len(at.get("imgs")) == 16
+        assert len(at.get("image")) == 16
         tables = [frame.value for frame in at.dataframe]
         assert [set(table["On"]) for table in tables[:2]] == [{"training", "val cells", "all of val"}] * 2
         assert tables[2].iloc[0].tolist()[:3] == ["basophil", 0, 5]  # true class, itself, answered as the next
@@ -147,7 +148,7 @@ def test_two_runs_stand_on_one_chart_and_in_the_address():
     assert at.multiselect(key="train_runs").value == ["3", "1"]
     assert set(at.dataframe[0].value["Run"]) == {"1 · cnn_3", "3 · cnn_3"}
     at.segmented_control(key="train_axis").set_value("seconds").run()
-    assert not at.exception and at.query_params["train_axis"] == ["seconds"]
+    assert not at.exception and "seconds" in at.query_params["train_axis"]
 
 
 def test_a_new_run_stands_beside_the_one_that_was_shown():
@@ -179,7 +180,7 @@ def test_what_was_shown_stays_readable_without_the_dataset(monkeypatch):
     monkeypatch.delenv("BLOODCELL_DATA")
     at = open_train()
     assert not at.exception
-    assert len(at.get("imgs")) == 0 and words(at).count(":green[✓]") == 14
+    assert len(at.get("image")) == 0 and words(at).count(":green[✓]") == 14
 
 
 # after the training
@@ -217,13 +218,14 @@ def test_earlier_runs_are_paged():
 # who may
 
 
-@pytest.mark.parametrize(("rule", "words_of_it"), [("off", "switched trainings off"), ("open", "nobody may train")])
-def test_who_may_not_train_can_watch(monkeypatch, rule, words_of_it):
+@pytest.mark.parametrize(("rule", "reason"), [("off", "switched trainings off"), ("local", "from another machine")])
+def test_who_may_not_train_can_watch(monkeypatch, rule, reason):
     monkeypatch.setenv("BLOODCELL_TRAINING", rule)
+    monkeypatch.setattr(components_training, "viewer_address", lambda: "192.168.1.20")
     write_run("stopped", reason="Stopped by a viewer.")
     at = open_train()
     assert not at.exception
-    assert at.button(key="train_start").disabled and words_of_it in words(at)
+    assert at.button(key="train_start").disabled and reason in words(at)
     assert not {"Resume", "Delete the run and its model for good"} & set(labels(at))
     assert len(at.get("plotly_chart")) == 3
 
@@ -235,12 +237,15 @@ def test_a_right_that_was_taken_back_is_refused_at_the_click(monkeypatch):
     assert list_runs() == [] and "switched trainings off" in at.error[0].value
 
 
-def test_an_error_is_shown_once_as_a_sentence(monkeypatch):
+def test_an_error_is_a_sentence_until_the_next_action(monkeypatch):
     monkeypatch.setattr(live, "MOST_QUEUED", 0)
     at = open_train()
     click(at, "train_start")
     assert "wait already" in at.error[0].value and not at.exception
-    assert not at.run().error
+    assert at.run().error  # it stays until the next action, however often a clock draws the page
+    monkeypatch.setattr(live, "MOST_QUEUED", 1)
+    click(at, "train_start")
+    assert not at.error and len(list_runs()) == 1
 
 
 def test_claiming_shows_at_once():
