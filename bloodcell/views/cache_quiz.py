@@ -1,0 +1,60 @@
+"""What the Quiz needs of the stored answers, brought to the rows of the dataset once for all players."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from bloodcell.views import cache
+from bloodcell.views.quiz import StoredAnswers, collect_stored, count_misses
+
+if TYPE_CHECKING:
+    from bloodcell.dataset import Matching, Split
+
+SPLIT = "test"
+
+
+def load_stored(names: list[str]) -> dict[str, StoredAnswers]:
+    """Return what models answered for each row of the test split; models without stored answers are left out.
+
+    Raises:
+        DatasetError: The dataset is missing or damaged.
+    """
+    images = cache.load_split(SPLIT)
+    found = {}
+    for name in names:
+        artifact, probabilities = cache.load_artifact(name), cache.load_probabilities(name, SPLIT)
+        matching = cache.match_predictions(name, SPLIT)
+        if artifact is not None and probabilities is not None and matching is not None:
+            key = artifact.fingerprint, dataset_key(images)
+            found[name] = _collect(*key, images.num_images, probabilities, matching)
+    return found
+
+
+def load_misses() -> np.ndarray:
+    """Return how many of all trained models miss each row of the test split, (n,) int64.
+
+    Raises:
+        DatasetError: The dataset is missing or damaged.
+    """
+    images = cache.load_split(SPLIT)
+    shelf = cache.load_shelf()
+    return _count_misses(shelf.fingerprint, dataset_key(images), list(shelf.artifacts), images)
+
+
+def dataset_key(images: "Split") -> str:
+    """Return what tells one dataset's test split from another's."""
+    identity = images.identity
+    return f"{identity.md5}-{images.num_images}"
+
+
+@st.cache_resource(max_entries=128, show_spinner=False)
+def _collect(
+    fingerprint: str, dataset: str, num_images: int, _probabilities: np.ndarray, _matching: "Matching"
+) -> StoredAnswers:
+    return collect_stored(_probabilities, _matching.indices, num_images)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _count_misses(shelf: str, dataset: str, _names: list[str], _images: "Split") -> np.ndarray:
+    return count_misses(load_stored(_names), _images.labels)
