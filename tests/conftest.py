@@ -111,3 +111,23 @@ def real_fields(monkeypatch: pytest.MonkeyPatch) -> Path:
         pytest.skip("BLOODCELL_FIELDS names no folder: tests on smear fields are left out")
     monkeypatch.setenv("BLOODCELL_FIELDS", REAL_FIELDS)
     return Path(REAL_FIELDS)
+
+
+@pytest.fixture(scope="session")
+def opened_cache_folder(small_artifacts_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A reader's cache in which `cnn_3` of the small artifacts was opened: every layer can be read without Keras."""
+    from bloodcell.artifact import load_artifact
+    from bloodcell.inference.inside import ensure_inside
+
+    folder = tmp_path_factory.mktemp("opened_cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BLOODCELL_CACHE", str(folder))
+        ensure_inside(load_artifact("cnn_3", small_artifacts_folder))
+    return folder
+
+
+@pytest.fixture
+def opened_cache(opened_cache_folder: Path, small_artifacts: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The opened cache, found through BLOODCELL_CACHE, with the small artifacts. Delete what a test adds to it."""
+    monkeypatch.setenv("BLOODCELL_CACHE", str(opened_cache_folder))
+    return opened_cache_folder

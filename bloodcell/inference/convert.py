@@ -63,7 +63,7 @@ def build_litert(
     on_progress(1, _NUM_STEPS, f"Converting {artifact.name} to LiteRT, {precision}.")
     form = convert_model(model, precision, calibration)
     on_progress(2, _NUM_STEPS, "Trying the form.")
-    inputs = _trial_inputs() if calibration is None else calibration[:NUM_TRIAL_IMAGES]
+    inputs = draw_trial_inputs() if calibration is None else calibration[:NUM_TRIAL_IMAGES]
     answers = model(inputs, training=False)
     expected = np.asarray(answers[0] if len(model.outputs) > 1 else answers)  # Keras unwraps a list of one
     _check_answers(try_form(form, inputs, artifact.name), expected, artifact, precision)
@@ -160,7 +160,7 @@ def _calibration_images() -> np.ndarray:
     return prepare_images(split.images[rows])
 
 
-def _trial_inputs() -> np.ndarray:
+def draw_trial_inputs() -> np.ndarray:
     """Return drawn cells, (n, 64, 64, 3) float32: discs of any colour and size on pale ground; no dataset is needed."""
     generator = np.random.default_rng(0)
     rows, columns = np.mgrid[:INPUT_SIZE, :INPUT_SIZE]

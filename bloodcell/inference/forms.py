@@ -38,7 +38,7 @@ def ensure_litert(
     path = _cached_path(artifact, precision)
     if path.is_file():
         return path
-    with _lock_of(path, on_progress):
+    with lock_of(path, on_progress):
         if not path.is_file():  # the one who waited finds it built
             build_in_child(artifact, path, precision, on_progress)
     return path
@@ -91,7 +91,7 @@ def _cached_path(artifact: Artifact, precision: Precision) -> Path:
 
 
 @contextlib.contextmanager
-def _lock_of(path: Path, on_progress: OnProgress | None) -> Iterator[None]:
+def lock_of(path: Path, on_progress: OnProgress | None) -> Iterator[None]:
     """Hold the right to build one form, across processes and threads; given back even by a killed process."""
     try:
         import fcntl

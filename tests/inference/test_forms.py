@@ -146,10 +146,10 @@ def test_a_form_that_cannot_run_is_noticed_in_its_own_process():
 
 
 def test_trial_images_are_varied_and_need_no_dataset():
-    inputs = convert._trial_inputs()
+    inputs = convert.draw_trial_inputs()
     assert inputs.shape == (convert.NUM_TRIAL_IMAGES, 64, 64, 3)
     assert len(np.unique(inputs.mean(axis=(1, 2, 3)).round(3))) > 8
-    np.testing.assert_array_equal(inputs, convert._trial_inputs())
+    np.testing.assert_array_equal(inputs, convert.draw_trial_inputs())
 
 
 def test_loading_a_model_and_converting_agree_on_the_graph(artifact):
