@@ -1,219 +1,78 @@
 """What is this cell?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import streamlit as st
 
-from bloodcell.artifact import Artifact
 from bloodcell.dataset import CLASS_CODES, CLASS_NAMES, SPLITS
-from bloodcell.errors import BloodCellError
-from bloodcell.inference.classifier import compute_probabilities
-from bloodcell.inference.images import MAXIMUM_BYTES
+from bloodcell.inference.classifier import Answer
+from bloodcell.inference.prediction_sets import COVERAGE, COVERAGES
 from bloodcell.views import cache
+from bloodcell.views import components_classify as brought
 from bloodcell.views import figures_images as pictures
 from bloodcell.views import tables_classify as tables
 from bloodcell.views.components import (
     download_csv,
     how_computed,
+    keep_choice,
     missing_artifact,
     open_page,
     research_use_notice,
+    restore_choice,
     selected_models,
     show_damaged,
 )
-from bloodcell.views.components_answer import show_answer
+from bloodcell.views.components_answer import never_seen, show_answer
 from bloodcell.views.components_cases import offer_case
 from bloodcell.views.components_engines import pending_models, prepare_models, ready_models
+from bloodcell.views.components_gallery import show_all
+from bloodcell.views.components_selection import choose
+from bloodcell.views.intake import GivenFile
 from bloodcell.views.theme import class_color
-from bloodcell.views.uploads import (
-    IMAGE_TYPES,
-    MAXIMUM_FILES,
-    MAXIMUM_UPLOAD_MB,
-    CellImage,
-    cell_of_split,
-    choose_examples,
-    read_cell,
-)
+from bloodcell.views.uploads import CellImage, Photo, choose_examples, photo_of_split
 
 DATASET_PAGE = Path(__file__).with_name("dataset.py")
-FILES_PER_STEP = 8
 STYLE = """<style>
 .st-key-classify_zone [data-testid="stFileUploaderDropzoneInstructions"] {display: none}
+.st-key-classify_source label {position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%)}
 </style>"""
 EMPTY_STYLE = """<style>
 .st-key-classify_zone [data-testid="stFileUploaderDropzone"] {
   min-height: 32vh; display: flex; align-items: center; justify-content: center}
 </style>"""
 HOW = """
-Every image goes the way of the training data: an original of 340 to 380 pixels a side gives its middle 200 × 200, an
-image of 64 × 64 is taken as it is, anything else gives its largest middle square; all are resized to 64 × 64 (bilinear)
-and divided by 255. Each network's outputs are divided by its temperature, fitted on val, before softmax: of the answers
-given with 90 % probability about 90 % should be right, *on images like the training data*. On another stain, camera
-or framing the probabilities mean little, and a cell of a type that the networks have never seen still gets one of the
-eight names.
+**Framing.** An image of 64 × 64 is taken as it is, an original of the dataset (340 to 380 pixels a side) by its middle
+200 × 200. In anything else the cell is looked for, and framed as wide as 2.8 of the image's own red cells: how large a
+cell lies in its frame matters to the networks as much as its colour. A field is cut up into its nucleated cells and
+platelets. You may say otherwise, and move the frame.
+
+**Refusals** come from the default classifier alone, whichever models are on. An image in which no cell is found is
+refused; then its guard, where it has one, compares colours, layout and sharpness, then the network's features, with the
+training images; last, more than one possible type means undecided. The page Trust tells how often each happens.
+
+**Probabilities.** Each network's outputs are divided by its temperature, fitted on val, before softmax: of the answers
+given with 90 % probability about 90 % should be right, *on images like the training data*. The set of possible types is
+split conformal, fitted on val. Eight views are the four quarter turns of the cell, each as it is and mirrored.
+
+**Where the network looked** is the class activation map for networks that average their last feature map, Grad-CAM for
+the others. **Similar cells** are the nearest by the default classifier's pooled features, each channel divided by its
+spread within the types.
 """
-# By the key of an image: (8,) probabilities by model, the leading model first.
-PageScores = dict[str, dict[str, np.ndarray]]
 
 
-def cell_of_address() -> CellImage | None:
+def photo_of_address() -> Photo | None:
     """Return the cell of the dataset that the address names, None if it names none or the dataset is not here."""
     split, _, row = str(st.query_params.get("cell", "")).partition("-")
     if split not in SPLITS or not row.isdecimal() or not cache.dataset_status()["available"]:
         return None
     images = cache.load_split(split)
-    return cell_of_split(images, int(row)) if int(row) < images.num_images else None
+    return photo_of_split(images, int(row)) if int(row) < images.num_images else None
 
 
 def open_example(row: int) -> None:
     """Put a cell of the test split into the address."""
     st.query_params["cell"] = f"test-{row}"
-
-
-def close_example() -> None:
-    """Take the cell out of the address."""
-    st.query_params.pop("cell", None)
-
-
-def start_over() -> None:
-    """Forget all files: a new drop zone takes the place of the old one."""
-    close_example()
-    for key in ("classify_cells", "classify_scores", "classify_open", "classify_seen"):
-        st.session_state.pop(key, None)
-    st.session_state["classify_round"] = st.session_state.get("classify_round", 0) + 1
-
-
-def drop_zone_key() -> str:
-    """Return the key of the present drop zone."""
-    return f"classify_files_{st.session_state.get('classify_round', 0)}"
-
-
-def take_files() -> None:
-    """The reader added or removed files: forget what was removed, and show files rather than an example."""
-    close_example()
-    present = {file.file_id for file in st.session_state[drop_zone_key()]}
-    for key in st.session_state.get("classify_seen", set()) - present:
-        st.session_state.get("classify_cells", {}).pop(key, None)
-    st.session_state["classify_seen"] = present
-    st.session_state["classify_changed"] = True
-
-
-def read_files(files: Sequence[Any], ready: dict[str, Artifact]) -> list[CellImage]:
-    """Return all files as images, reading only the new ones, and show the answers as they come.
-
-    What was read stays in the session: coming back from another page finds an empty drop zone and all answers.
-    """
-    known: dict[str, CellImage] = st.session_state.setdefault("classify_cells", {})
-    new = [file for file in files if file.file_id not in known]
-    room = MAXIMUM_FILES - len(known)
-    if len(new) > room:
-        st.warning(f"{MAXIMUM_FILES} files are answered at once; {len(new) - room} were left out. Start over for them.")
-        new = new[:room]
-    bar = st.progress(0.0, text=f"0 of {len(new)} read") if len(new) > 1 else None
-    slot = st.empty()
-    for first in range(0, len(new), FILES_PER_STEP):
-        for file in new[first : first + FILES_PER_STEP]:
-            known[file.file_id] = read_cell(file.getvalue(), file.name, file.file_id)
-        if bar is not None:
-            done = min(first + FILES_PER_STEP, len(new))
-            bar.progress(done / len(new), text=f"{done} of {len(new)} read and answered")
-            cells = list(known.values())
-            with slot.container():
-                show_batch_table(cells, score_all(cells, ready), key=None)
-    if bar is not None:
-        bar.empty()
-    slot.empty()
-    return list(known.values())
-
-
-def score_all(cells: Sequence[CellImage], ready: dict[str, Artifact]) -> PageScores:
-    """Return what every model that is ready says about every image that could be read; each is computed once."""
-    known: dict[tuple[str, str], np.ndarray] = st.session_state.setdefault("classify_scores", {})
-    readable = {cell.key: cell.framed.pixels for cell in cells if cell.framed is not None}
-    for name, artifact in ready.items():
-        new = [key for key in readable if (key, artifact.fingerprint) not in known]
-        engine = cache.load_engine(name) if new else None
-        if engine is None:
-            continue
-        try:
-            y_score = compute_probabilities(artifact, engine, np.stack([readable[key] for key in new]))
-        except BloodCellError as error:
-            st.error(f"**{name}** cannot answer: {error}", icon=":material/error:")
-            continue
-        known.update({(key, artifact.fingerprint): values for key, values in zip(new, y_score, strict=True)})
-    return {
-        key: {name: known[place] for name, artifact in ready.items() if (place := (key, artifact.fingerprint)) in known}
-        for key in readable
-    }
-
-
-def show_batch_table(cells: Sequence[CellImage], scores: PageScores, key: str | None) -> Any:
-    """Show one row per file; with a key, a click on a row chooses it."""
-    options: dict[str, Any] = {}
-    if key is not None:
-        options = {"key": key, "on_select": choose_row, "selection_mode": "single-row"}
-    return st.dataframe(
-        tables.batch_table(cells, scores),
-        hide_index=True,
-        row_height=52,
-        height=min(52 * len(cells) + 40, 380),
-        column_config={
-            "image": st.column_config.ImageColumn("seen", width=64, help="The 64 × 64 pixels that the networks see"),
-            "file": st.column_config.TextColumn(width="medium"),
-            "answer": st.column_config.TextColumn(width="medium"),
-            "probability": st.column_config.ProgressColumn(format="%.1f %%", min_value=0, max_value=100, width=130),
-            "agree": st.column_config.TextColumn(width="small", help="How many of the models give the same answer"),
-            "remark": st.column_config.TextColumn(width="large"),
-        },
-        alt="One row per file with the leading model's answer",
-        **options,
-    )
-
-
-def choose_row() -> None:
-    """Open the file whose row was clicked."""
-    rows = st.session_state["classify_table"]["selection"]["rows"]
-    keys = list(st.session_state["classify_order"])
-    if rows and rows[0] < len(keys):
-        st.session_state["classify_open"] = keys[rows[0]]
-
-
-def show_files(cells: Sequence[CellImage], scores: PageScores, files: Sequence[Any]) -> CellImage:
-    """What was found, the table of several files, the choice of one to open, the answers as CSV, and the way on."""
-    by_key = {cell.key: cell for cell in cells}
-    if st.session_state.get("classify_open") not in by_key:
-        st.session_state["classify_open"] = cells[0].key
-    if len(cells) > 1:
-        st.session_state["classify_order"] = list(by_key)
-        st.markdown(f"**{tables.describe_batch(cells, scores)}**")
-        show_batch_table(cells, scores, key="classify_table")
-        show_failures([cell for cell in cells if cell.error])
-
-    def describe(key: str) -> str:
-        number = list(by_key).index(key) + 1
-        values = scores.get(key)
-        answer = tables.name_class(int(np.argmax(next(iter(values.values()))))) if values else "no answer"
-        return f"{number} · {by_key[key].name} · {answer}"
-
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        if len(cells) > 1:
-            st.selectbox("Open", list(by_key), key="classify_open", format_func=describe)
-        if files:
-            offer_case(files, key="classify_case")
-        download_csv(tables.answers_table(cells, scores), "answers", key="classify_csv")
-        st.button("Start over", icon=":material/restart_alt:", on_click=start_over, key="classify_restart")
-    return by_key[st.session_state["classify_open"]]
-
-
-def show_failures(failed: Sequence[CellImage]) -> None:
-    """One sentence for each file that could not be read; nothing where all could."""
-    if not failed:
-        return
-    with st.expander(f"{len(failed)} could not be read", icon=":material/broken_image:", expanded=len(failed) < 4):
-        st.markdown("\n".join(f"- {pictures.escape_markdown(f'{cell.name}: {cell.error}')}" for cell in failed))
 
 
 def show_examples() -> None:
@@ -245,8 +104,121 @@ def shuffle_examples() -> None:
     st.session_state["classify_seed"] = st.session_state.get("classify_seed", 0) + 1
 
 
+def choose_settings() -> tuple[float, bool]:
+    """Let the reader choose the coverage of the sets and whether eight views are averaged; both stay in the URL."""
+    coverages = {f"{100 * coverage:g}": coverage for coverage in COVERAGES}
+    default = f"{100 * COVERAGE:g}"
+    restore_choice("classify_coverage", list(coverages), default)
+    restore_choice("classify_views", ["1", "8"], "1")
+    views = st.session_state["classify_views"]
+    label = f"{st.session_state['classify_coverage']} % coverage, {'eight views' if views == '8' else 'one view'}"
+    with st.popover(label, icon=":material/tune:", key="classify_settings"):
+        st.selectbox(
+            "Coverage of the set of possible types, %",
+            list(coverages),
+            key="classify_coverage",
+            persist_state="session",
+            on_change=choose,
+            args=("classify_coverage",),
+            help="More coverage, more cells with several possible types, which are not answered",
+        )
+        st.radio(
+            "Probabilities from",
+            ["1", "8"],
+            format_func={"1": "the image as it is", "8": "eight symmetric views, averaged"}.__getitem__,
+            key="classify_views",
+            persist_state="session",
+            on_change=choose,
+            args=("classify_views",),
+        )
+    keep_choice("classify_coverage", default)
+    keep_choice("classify_views", "1")
+    return coverages[st.session_state["classify_coverage"]], st.session_state["classify_views"] == "8"
+
+
+def show_actions(photos: Sequence[Photo], answers: Mapping[str, Answer], scores: brought.PageScores) -> None:
+    """The way on to a case, the answers as CSV, and a fresh start."""
+    given = [
+        GivenFile(photo.name, photo.data, photo.specimen.kind, photo.wish.box)
+        for photo in photos
+        if photo.data is not None and photo.specimen is not None and photo.cells
+    ]
+    if given:
+        offer_case(given, key="classify_case")
+    download_csv(tables.answers_table(photos, answers, scores), "answers", key="classify_csv")
+    st.button("Start over", icon=":material/restart_alt:", on_click=brought.start_over, key="classify_restart")
+
+
+def show_way_back(cells: Sequence[CellImage], opened: CellImage) -> None:
+    """Back to all cells, and to the one before and after."""
+    place = [cell.key for cell in cells].index(opened.key)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.button(
+            f"All {len(cells)} cells",
+            icon=":material/arrow_back:",
+            on_click=brought.open_cell,
+            args=(None,),
+            key="classify_back",
+        )
+        for name, step, icon in (("previous", -1, "chevron_left"), ("next", 1, "chevron_right")):
+            st.button(
+                f"{name.capitalize()} cell",
+                icon=f":material/{icon}:",
+                on_click=brought.open_cell,
+                args=(cells[(place + step) % len(cells)].key,),
+                key=f"classify_{name}",
+                help=f"{name.capitalize()} cell",
+            )
+        st.markdown(f"{place + 1} of {len(cells)}")
+
+
+def show_brought(given: Sequence[brought.Given], example: Photo | None) -> None:
+    """Read what is new, ask the models, and show one cell or all of them."""
+    ready, missing = ready_models(selected_models())
+    row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
+    with row:
+        coverage, views = choose_settings()
+    photos = brought.read_photos(given, ready, coverage, views)
+    brought.show_message()
+    shown = photos if example is None else [example]
+    cells = [cell for photo in shown for cell in photo.cells]
+    answers = brought.answer_all(cells, coverage, views)
+    scores = brought.score_all(cells, ready, views)
+    with row:
+        if example is None:
+            show_actions(photos, answers, scores)
+        else:
+            back = "Back to your images" if photos else "Close the example"
+            st.button(back, icon=":material/arrow_back:", on_click=brought.close_example, key="classify_back")
+    opened = next((cell for cell in cells if cell.key == st.session_state.get(brought.OPEN)), None)
+    is_single = len(shown) == 1 and not shown[0].is_field
+    if opened is not None and not is_single and example is None:
+        show_way_back(cells, opened)
+    elif is_single and cells:
+        opened = cells[0]
+    default = brought.judge()
+    needed = list(dict.fromkeys([*([cache.default_model()] if default is None else []), *missing]))
+    if opened is not None:
+        photo = next(photo for photo in shown if photo.key == opened.photo)
+        show_answer(photo, opened, answers, scores[opened.key], pending_models(missing), coverage, "classify")
+    elif is_single:
+        st.error(
+            pictures.escape_markdown(shown[0].error or ""),
+            icon=":material/broken_image:",
+            title="This file could not be read",
+        )
+    else:
+        show_all(shown, answers, scores, default.fingerprint if default else "", "classify")
+        research_use_notice()
+        never_seen()
+    if needed:
+        prepare_models([name for name in needed if name is not None])
+
+
 open_page(
-    "Classify", "What is this cell? Drop images of single blood cells; every selected model answers, side by side."
+    "Classify",
+    "What is this cell? Drop images of single cells or of whole smear fields: each cell is found, framed, and answered "
+    "or refused by the default classifier, with the selected models' opinions beside it.",
 )
 st.html(pictures.GALLERY_STYLE + STYLE)
 show_damaged()
@@ -256,41 +228,19 @@ if not cache.load_shelf().artifacts:
     st.stop()
 
 with st.container(key="classify_zone"):
-    files = st.file_uploader(
-        f"Drop images of single cells here, or choose them: PNG, JPEG, BMP, TIFF, WEBP or GIF, each up to "
-        f"{MAXIMUM_BYTES // 1024**2} MB",
-        type=IMAGE_TYPES,
-        accept_multiple_files=True,
-        key=drop_zone_key(),
-        on_change=take_files,
-        max_upload_size=MAXIMUM_UPLOAD_MB,
-    )
-if not st.session_state.pop("classify_changed", False) and not files:
-    st.session_state.pop("classify_seen", None)  # a new drop zone after a visit elsewhere: nothing was removed
-
-example = cell_of_address()
-is_empty = not files and not st.session_state.get("classify_cells") and example is None
+    given = brought.ask_for_images()
+example = photo_of_address()
+is_empty = not given and not brought.has_photos() and example is None
 st.html(EMPTY_STYLE if is_empty else "<style></style>")  # replaced before any file is read, so that nothing jumps later
 if is_empty:
+    brought.show_message()
     show_examples()
     how_computed(HOW)
+    never_seen()
     research_use_notice()
     st.stop()
 
-ready, missing = ready_models(selected_models())
-cells = read_files(files, ready)
-scores = score_all([*cells, *([example] if example else [])], ready)
-if example is not None:
-    chosen = example
-    label = (
-        f"Back to the {len(cells)} files" if len(cells) > 1 else "Back to the file" if cells else "Close the example"
-    )
-    st.button(label, icon=":material/arrow_back:", on_click=close_example, key="classify_back")
-else:
-    chosen = show_files(cells, scores, files)
-show_answer(chosen, scores.get(chosen.key, {}), pending_models(missing), key="classify")
-if missing:
-    prepare_models(missing)
+show_brought(given, example)
 st.divider()
 show_examples()
 how_computed(HOW)

@@ -79,8 +79,8 @@ def show_pictures(cell: CellImage, original: np.ndarray, changed: np.ndarray, is
                 st.caption(title if is_changed or title == AS_IS else "The same: nothing is changed")
     label = f"its label is {name_class(cell.label)}" if cell.label is not None else "its type is not known"
     st.markdown(f"**{pictures.escape_markdown(cell.name)}**: {label}.")
-    if cell.framed is not None and cell.framed.warning:
-        st.caption(f":material/crop: {cell.framed.warning}")
+    if cell.frame.warning:
+        st.caption(f":material/crop: {cell.frame.warning}")
     for note in cell.notes:
         st.caption(f":material/info: {note}")
 
@@ -148,13 +148,13 @@ explain_address(in_vain)
 status = cache.dataset_status()
 if not status["available"]:
     missing_dataset(DatasetError(status["error"]), key="classroom")
-if cell is None or cell.framed is None:
+if cell is None:
     st.info("Upload the image of a cell under **My own images** to begin.", icon=":material/upload_file:")
     how_computed(HOW)
     research_use_notice()
     st.stop()
 
-original = cell.framed.pixels
+original = cell.frame.pixels
 changed = perturb_image(original, amounts)
 is_changed = bool(describe_amounts(amounts))
 left, right = st.columns([2, 3], gap="medium")

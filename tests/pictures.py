@@ -52,7 +52,7 @@ def odd_files() -> dict[str, tuple[bytes, str]]:
         "alpha.png": (encode(alpha), "transparent parts were laid on white"),
         "rotated.jpg": (encode(cell, "JPEG", exif=turned), "turned upright"),
         "small.bmp": (encode(draw_cell(64, 64), "BMP"), ""),
-        "wide.webp": (encode(draw_cell(800, 500), "WEBP"), "framing unlike the training data"),
+        "wide.webp": (encode(draw_cell(800, 500), "WEBP"), "lies around the nucleated cell that was found"),
     }
 
 

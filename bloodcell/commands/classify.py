@@ -1,7 +1,7 @@
-"""`classify`: what one trained model says of image files."""
+"""`classify`: what one trained model says of image files, of single cells or of whole smear fields."""
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +19,11 @@ def add_parser(subparsers: Any) -> None:
     """Describe the command's arguments."""
     parser = subparsers.add_parser(
         "classify",
-        help="classify images of single cells",
-        description="One answer per file, in order; a file that cannot be read gets an error and stops nothing. Where "
-        "the default model has a guard, it refuses what is no cell or unlike the training images, and says why. "
+        help="classify images of single cells or of whole smear fields",
+        description="One answer per file, in order; a file that cannot be read gets an error and stops nothing. The "
+        "cell is looked for and framed as in the training images; a field gets one answer per cell, each with its box "
+        "(left, top, width, height). Where the default model has a guard, it refuses what is no cell or unlike the "
+        "training images, and says why. "
         "Research and teaching only, not a medical device.",
     )
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="image file, or folder of images")
@@ -32,6 +34,8 @@ def add_parser(subparsers: Any) -> None:
         metavar="SHARE",
         help="share of cells whose set of possible types shall hold the right one (0.99)",
     )
+    parser.add_argument("--kind", choices=("crop", "field"), help="what every image is; else each is guessed")
+    parser.add_argument("--views", action="store_true", help="average over the eight symmetric views of each cell")
     parser.add_argument("--json", action="store_true", help="JSON on standard output")
     parser.set_defaults(run=run)
 
@@ -41,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     artifact, default = _choose_models(options.model)
     engine = _load_engine(artifact)
     guard = _load_guard(default, artifact, engine)
-    answers = list(_classify(options.paths, artifact, engine, guard, options.coverage))
+    answers = list(_classify(options, artifact, engine, guard))
     if options.json:
         print_json([answer.to_dict() for answer in answers])
     else:
@@ -88,7 +92,7 @@ def _load_engine(artifact: "Artifact") -> "Engine":
 
 
 def _classify(
-    paths: Sequence[Path], artifact: "Artifact", engine: "Engine", guard: "Guard | None", coverage: float | None
+    options: argparse.Namespace, artifact: "Artifact", engine: "Engine", guard: "Guard | None"
 ) -> "Iterator[Answer]":
     """Yield answers in the order of the paths, the images of a folder in its place."""
     from bloodcell.errors import ImageError
@@ -96,7 +100,8 @@ def _classify(
     from bloodcell.inference.images import list_images
     from bloodcell.inference.prediction_sets import COVERAGE
 
-    for path in paths:
+    coverage = options.coverage or COVERAGE
+    for path in options.paths:
         if not path.is_dir():
             files = [path]
         else:
@@ -105,16 +110,21 @@ def _classify(
             except ImageError as error:
                 yield failed_answer(str(path), error, artifact)
                 continue
-        yield from classify_files(files, artifact, engine, guard, coverage or COVERAGE)
+        yield from classify_files(files, artifact, engine, guard, coverage, options.kind, options.views)
 
 
-def _print_answer(answer: "Answer") -> None:
-    if answer.label is None:
+def _print_answer(answer: "Answer", indent: str = "") -> None:
+    name = answer.file if answer.box is None else "{} + {}, {} x {}".format(*answer.box)
+    if answer.cells is not None:
+        print(f"{indent}{name}: field")
+    elif answer.label is None:
         possible = f", {' or '.join(answer.prediction_set)}" if answer.prediction_set else ""
-        print(f"{answer.file}: {answer.status.replace('_', ' ')}{possible}")
+        print(f"{indent}{name}: {answer.status.replace('_', ' ')}{possible}")
     else:
         others = ", ".join(answer.prediction_set[1:])
         certainty = "> 99.9 %" if (answer.probability or 0) >= 0.9995 else percent(answer.probability, 1)
-        print(f"{answer.file}: {answer.label}, {certainty}{f', or {others}' if others else ''}")
+        print(f"{indent}{name}: {answer.label}, {certainty}{f', or {others}' if others else ''}")
     for reason in answer.reasons:
-        print(f"    {reason}")
+        print(f"{indent}    {reason}")
+    for cell in answer.cells or ():
+        _print_answer(cell, indent + "    ")

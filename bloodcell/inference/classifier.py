@@ -1,29 +1,35 @@
 """From image files to answers: pixels, framing, guard, engine, calibrated probabilities, and why there is none.
 
 Whether there is an answer is the guard's decision, where the default model has one: it depends on that model and the
-image, whichever model is asked. Without a guard every image that can be read is answered.
+image, whichever model is asked. Without a guard every cell that is found is answered; an image in which the finder sees
+none is refused either way.
 """
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
 from bloodcell.artifact import Artifact, Shelf
-from bloodcell.dataset import Framed, frame_image, prepare_images
+from bloodcell.dataset import Box, prepare_images
 from bloodcell.errors import ArtifactNotFoundError, ImageError
 from bloodcell.evaluation import choose_default, softmax
 from bloodcell.inference.engine import LARGEST_BATCH, Engine
-from bloodcell.inference.guard import Examination, Guard
+from bloodcell.inference.finder_frame import CellFrame
 from bloodcell.inference.images import UploadedImage, read_image_file
 from bloodcell.inference.prediction_sets import COVERAGE, fit_set_threshold, predict_set
+from bloodcell.inference.specimens import Specimen, find_specimen, remarks_on
+from bloodcell.inference.views import compute_view_probabilities
 
 if TYPE_CHECKING:
     from bloodcell.inference.benchmark import Benchmark
+    from bloodcell.inference.finder_survey import ImageKind
+    from bloodcell.inference.guard import Examination, Guard
 
 Status = Literal["ok", "uncertain", "unfamiliar", "not_a_cell", "error"]
 
@@ -32,12 +38,12 @@ _thresholds: dict[tuple[str, float], float] = {}
 
 @dataclass(frozen=True)
 class Answer:
-    """What one model says of one file.
+    """What one model says of one cell, or of a field with all its cells.
 
     Attributes:
         file: The file as it was named.
         status: "ok" for an answer; "uncertain", "unfamiliar" and "not_a_cell" refuse one; "error" where the file could
-            not be read.
+            not be read. Of a field: "ok" where at least one cell was answered, else the status of most of its cells.
         label: Most probable class; None where there is no answer.
         probability: Its calibrated probability, in [0, 1].
         probabilities: Calibrated probability of every class, by name, in the order of the labels; None where the image
@@ -46,6 +52,9 @@ class Answer:
             of val, most probable first.
         model: Name of the model that was asked.
         reasons: Sentences: why there is no answer, or what to know about this one.
+        box: Around the cell, pixels of the image; only for the cells of a field.
+        frame: The square of the image that the network saw of it; only for the cells of a field.
+        cells: One answer per cell of a field, None for an image of one cell.
     """
 
     file: str
@@ -56,10 +65,13 @@ class Answer:
     prediction_set: tuple[str, ...]
     model: str
     reasons: tuple[str, ...]
+    box: Box | None = None
+    frame: Box | None = None
+    cells: "tuple[Answer, ...] | None" = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the answer ready for JSON, in the order of the fields."""
-        return {
+        """Return the answer ready for JSON, in the order of the fields; a field says so and holds its cells."""
+        answer: dict[str, Any] = {
             "file": self.file,
             "status": self.status,
             "label": self.label,
@@ -69,48 +81,76 @@ class Answer:
             "model": self.model,
             "reasons": list(self.reasons),
         }
+        for name, box in (("box", self.box), ("frame", self.frame)):
+            if box is not None:
+                answer[name] = list(box)
+        if self.cells is not None:
+            answer |= {"kind": "field", "cells": [cell.to_dict() for cell in self.cells]}
+        return answer
 
 
-def compute_probabilities(artifact: Artifact, engine: Engine, images: np.ndarray) -> np.ndarray:
+class AskedCell(NamedTuple):
+    """A framed cell to be judged: the name of its file, its frame, and what is to be said of the file's reading."""
+
+    file: str
+    frame: CellFrame
+    notes: tuple[str, ...] = ()
+
+
+def compute_probabilities(artifact: Artifact, engine: Engine, images: np.ndarray, views: bool = False) -> np.ndarray:
     """Return calibrated probabilities, (n, classes) float32, of a model for framed images.
 
     Args:
         images: (n, 64, 64, 3) uint8, as `dataset.frame_image` gives them.
+        views: Whether to average over the eight symmetric views of each image.
     """
-    return softmax(engine.compute_logits(prepare_images(images)), artifact.manifest.temperature)
+    inputs = prepare_images(images)
+    if views:
+        return compute_view_probabilities(engine, inputs, artifact.manifest.temperature)
+    return softmax(engine.compute_logits(inputs), artifact.manifest.temperature)
 
 
 def classify_image(
-    image: UploadedImage, artifact: Artifact, engine: Engine, guard: Guard | None = None, coverage: float = COVERAGE
+    image: UploadedImage,
+    artifact: Artifact,
+    engine: Engine,
+    guard: "Guard | None" = None,
+    coverage: float = COVERAGE,
+    kind: "ImageKind | None" = None,
+    views: bool = False,
 ) -> Answer:
     """Return a model's answer on one image that was read; an image too small to frame gives an "error".
 
     Args:
-        guard: The default model's, which decides whether there is an answer; None answers always.
+        guard: The default model's, which decides whether there is an answer; None answers for every cell.
         coverage: Promised share of images whose prediction set holds the right class, in (0, 1).
+        kind: Whether it is one cell's crop or a whole field; None takes the finder's guess.
+        views: Whether probabilities are averaged over eight symmetric views.
     """
     try:
-        framed = frame_image(image.pixels)
+        specimen = find_specimen(image.pixels, kind)
     except ImageError as error:
         return failed_answer(image.name, error, artifact)
-    return _answer_framed([(image.name, framed, image.notes)], artifact, engine, guard, coverage)[0]
+    return _answer_specimens([(image.name, specimen, image.notes)], artifact, engine, guard, coverage, views)[0]
 
 
 def classify_files(
     paths: Iterable[Path],
     artifact: Artifact,
     engine: Engine,
-    guard: Guard | None = None,
+    guard: "Guard | None" = None,
     coverage: float = COVERAGE,
+    kind: "ImageKind | None" = None,
+    views: bool = False,
 ) -> Iterator[Answer]:
     """Yield one answer per file, in order; a file that cannot be read gives an "error" and stops nothing.
 
-    Files are read and answered in groups, and only their 64 x 64 pixels are kept, so any number of them fits in memory.
-    `guard` and `coverage` are those of `classify_image`.
+    Files are read and answered in groups, and only the 64 x 64 pixels of their cells are kept, so any number of them
+    fits in memory. `guard`, `coverage`, `kind` and `views` are those of `classify_image`.
     """
     remaining = iter(paths)
     while group := list(itertools.islice(remaining, LARGEST_BATCH)):
-        yield from _classify_group(group, artifact, engine, guard, coverage)
+        yield from _classify_group(group, artifact, engine, guard, coverage, kind, views)
 
 
 def failed_answer(file: str, error: ImageError, artifact: Artifact) -> Answer:
@@ -151,54 +191,137 @@ def set_threshold(artifact: Artifact, coverage: float = COVERAGE) -> float:
     return _thresholds[key]
 
 
+def answer_cells(
+    asked: Sequence[AskedCell],
+    artifact: Artifact,
+    engine: Engine,
+    guard: "Guard | None" = None,
+    coverage: float = COVERAGE,
+    views: bool = False,
+) -> list[Answer]:
+    """Return one answer per framed cell; the guard looks first, and only what it lets by is named.
+
+    A frame that is only the middle of an image in which no cell was found is refused before any network is asked.
+    `guard`, `coverage` and `views` are those of `classify_image`.
+    """
+    answers: dict[int, Answer] = {}
+    for index, (file, frame, notes) in enumerate(asked):
+        if frame.kind == "other":
+            reasons = (*((frame.warning,) if frame.warning else ()), *notes)
+            answers[index] = Answer(file, "not_a_cell", None, None, None, (), artifact.name, reasons)
+    looked_at = [index for index in range(len(asked)) if index not in answers]
+    if looked_at:
+        answered = _answer_found([asked[index] for index in looked_at], artifact, engine, guard, coverage, views)
+        answers |= dict(zip(looked_at, answered, strict=True))
+    return [answers[index] for index in range(len(asked))]
+
+
+def answer_field(file: str, cells: Sequence[Answer], notes: Sequence[str], model: str) -> Answer:
+    """Return the answer on a whole field from those on its cells.
+
+    Args:
+        cells: One answer per cell, in the finder's order.
+        notes: What to know of how the file was read, and why it is a field.
+        model: Name of the model that was asked.
+    """
+    if not cells:
+        reason = "No nucleated cell and no platelet was found in this field."
+        return Answer(file, "not_a_cell", None, None, None, (), model, (reason, *notes), cells=())
+    counts = Counter(cell.status for cell in cells)
+    status: Status = "ok" if counts["ok"] else counts.most_common(1)[0][0]
+    found = "1 cell was" if len(cells) == 1 else f"{len(cells)} cells were"
+    reasons = (f"{found} found, {counts['ok']} answered.", *notes)
+    return Answer(file, status, None, None, None, (), model, reasons, cells=tuple(cells))
+
+
 def _classify_group(
-    paths: list[Path], artifact: Artifact, engine: Engine, guard: Guard | None, coverage: float
+    paths: list[Path],
+    artifact: Artifact,
+    engine: Engine,
+    guard: "Guard | None",
+    coverage: float,
+    kind: "ImageKind | None",
+    views: bool,
 ) -> Iterator[Answer]:
-    seen = [_read_and_frame(path) for path in paths]
-    framed = [(str(path), *one) for path, one in zip(paths, seen, strict=True) if not isinstance(one, ImageError)]
-    answers = iter(_answer_framed(framed, artifact, engine, guard, coverage))
+    seen = [_read_and_find(path, kind) for path in paths]
+    found = [(str(path), *one) for path, one in zip(paths, seen, strict=True) if not isinstance(one, ImageError)]
+    answers = iter(_answer_specimens(found, artifact, engine, guard, coverage, views))
     for path, one in zip(paths, seen, strict=True):
         yield failed_answer(str(path), one, artifact) if isinstance(one, ImageError) else next(answers)
 
 
-def _read_and_frame(path: Path) -> tuple[Framed, tuple[str, ...]] | ImageError:
-    """Return what the network sees of a file, with the notes of its reading, and let the full picture go."""
+def _read_and_find(path: Path, kind: "ImageKind | None") -> tuple[Specimen, tuple[str, ...]] | ImageError:
+    """Return the framed cells of a file, with the notes of its reading, and let the full picture go."""
     try:
         image = read_image_file(path)
-        return frame_image(image.pixels), image.notes
+        return find_specimen(image.pixels, kind), image.notes
     except ImageError as error:
         return error
 
 
-def _answer_framed(
-    framed: list[tuple[str, Framed, tuple[str, ...]]],
+def _answer_specimens(
+    found: Sequence[tuple[str, Specimen, tuple[str, ...]]],
     artifact: Artifact,
     engine: Engine,
-    guard: Guard | None,
+    guard: "Guard | None",
     coverage: float,
+    views: bool,
 ) -> list[Answer]:
-    """Return one answer per name, framed image and notes; the guard looks first, and only what it lets by is named."""
-    if not framed:
-        return []
-    images = np.stack([one.pixels for _, one, _ in framed])
-    examined: list[Examination | None] = [None] * len(framed)
+    """Return one answer per name, specimen and notes; all their cells are asked about together."""
+    asked = [
+        AskedCell(name, frame, notes if specimen.kind == "crop" else ())
+        for name, specimen, notes in found
+        for frame in specimen.frames
+    ]
+    answered = iter(answer_cells(asked, artifact, engine, guard, coverage, views))
+    answers = []
+    for name, specimen, notes in found:
+        cells = [next(answered) for _ in specimen.frames]
+        if specimen.kind == "crop":
+            answers.append(cells[0])
+            continue
+        boxed = [
+            replace(cell, box=frame.cell.box if frame.cell else frame.box, frame=frame.box)
+            for cell, frame in zip(cells, specimen.frames, strict=True)
+        ]
+        why = (specimen.guess.reason,) if specimen.guess and specimen.guess.kind == "field" else ()
+        answers.append(answer_field(name, boxed, (*why, *notes), artifact.name))
+    return answers
+
+
+def _answer_found(
+    asked: Sequence[AskedCell],
+    artifact: Artifact,
+    engine: Engine,
+    guard: "Guard | None",
+    coverage: float,
+    views: bool,
+) -> list[Answer]:
+    images = np.stack([cell.frame.pixels for cell in asked])
+    examined: list[Examination | None] = [None] * len(asked)
     if guard is not None:
         examined = [*guard.examine(images, coverage)]
     named = [index for index, one in enumerate(examined) if one is None or one.possible]
-    y_scores = dict(zip(named, compute_probabilities(artifact, engine, images[named]), strict=True))
+    y_scores = dict(zip(named, compute_probabilities(artifact, engine, images[named], views), strict=True))
     own_sets = guard is not None and guard.artifact.fingerprint == artifact.fingerprint
+    single = y_scores  # the sets of a model without a guard of its own were fitted on answers to the image as it is
+    if views and not own_sets:
+        single = dict(zip(named, compute_probabilities(artifact, engine, images[named]), strict=True))
     answers = []
-    for index, (file, one, notes) in enumerate(framed):
-        remarks = notes if one.warning is None else (*notes, one.warning)
-        examination = examined[index]
+    for index, (file, frame, notes) in enumerate(asked):
+        remarks, examination = remarks_on(frame, notes), examined[index]
         if examination is not None and index not in y_scores:
             reasons = (*examination.reasons, *remarks)
             answers.append(Answer(file, examination.status, None, None, None, (), artifact.name, reasons))
             continue
-        possible = examination.possible if examination is not None and own_sets else None
+        names = artifact.manifest.class_names
+        if examination is not None and own_sets:
+            possible = tuple(names[place] for place in examination.possible)
+        else:
+            possible = predict_set(single[index], set_threshold(artifact, coverage), names)
         status = "ok" if examination is None else examination.status
         reasons = remarks if examination is None else (*examination.reasons, *remarks)
-        answers.append(_answer(file, status, y_scores[index], possible, reasons, artifact, coverage))
+        answers.append(_answer(file, status, y_scores[index], possible, reasons, artifact))
     return answers
 
 
@@ -206,25 +329,20 @@ def _answer(
     file: str,
     status: Status,
     y_score: np.ndarray,
-    possible: tuple[int, ...] | None,
+    possible: tuple[str, ...],
     reasons: tuple[str, ...],
     artifact: Artifact,
-    coverage: float,
 ) -> Answer:
-    """Return the answer on an image that was let by; `possible` is the guard's set where it is this model's own."""
+    """Return the answer on an image that was let by; a set of one type names it, whatever the views say on average."""
     class_names = artifact.manifest.class_names
-    best = int(y_score.argmax())
-    if possible is None:
-        prediction_set = predict_set(y_score, set_threshold(artifact, coverage), class_names)
-    else:
-        prediction_set = tuple(class_names[index] for index in possible)
+    best = class_names.index(possible[0]) if len(possible) == 1 else int(y_score.argmax())
     return Answer(
         file=file,
         status=status,
         label=class_names[best] if status == "ok" else None,
         probability=float(y_score[best]) if status == "ok" else None,
         probabilities={name: float(score) for name, score in zip(class_names, y_score, strict=True)},
-        prediction_set=prediction_set,
+        prediction_set=possible,
         model=artifact.name,
         reasons=reasons,
     )

@@ -8,15 +8,16 @@ cells, and only where none is seen is the cell itself taken as the ruler.
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from PIL import Image
 
 from bloodcell.dataset.images import INPUT_SIZE, MINIMUM_SIDE, ORIGINAL_SIDES, Box, frame_image
 from bloodcell.errors import ImageError
-from bloodcell.inference.finder_scale import RED_CELL_UM
-from bloodcell.inference.finder_survey import FoundCell, Survey, survey_image
+
+if TYPE_CHECKING:
+    from bloodcell.inference.finder_survey import FoundCell, Survey
 
 FrameKind = Literal["dataset", "original", "found", "drawn", "other"]
 ScaleSource = Literal["known size", "red cells", "cell size", "reader", "none"]
@@ -72,7 +73,7 @@ class CellFrame:
     pixels: np.ndarray
     box: Box
     kind: FrameKind
-    cell: FoundCell | None
+    cell: "FoundCell | None"
     scale: Scale
     note: str
     warning: str | None
@@ -81,8 +82,8 @@ class CellFrame:
 def frame_cell(
     pixels: np.ndarray,
     box: Box | tuple[int, int, int, int] | None = None,
-    cell: FoundCell | None = None,
-    survey: Survey | None = None,
+    cell: "FoundCell | None" = None,
+    survey: "Survey | None" = None,
 ) -> CellFrame:
     """Return one cell of an image, framed at the scale that the networks know.
 
@@ -104,13 +105,16 @@ def frame_cell(
         raise ValueError(f"Expected (height, width, 3) uint8 pixels. Received: {pixels.shape} {pixels.dtype}")
     if box is not None:
         return _frame_drawn(pixels, Box(*box))
-    if cell is None and _has_known_size(pixels):
+    if cell is None and has_known_size(pixels):
         framed = frame_image(pixels)
         note = "It has the size of the dataset's images, so it was framed as the dataset was made."
         return CellFrame(framed.pixels, framed.box, framed.kind, None, Scale("known size", None, 0), note, None)
     if cell is None and min(pixels.shape[:2]) < MINIMUM_SIDE:
         frame_image(pixels)  # refuses it in a sentence
-    survey = survey or survey_image(pixels)
+    if survey is None:
+        from bloodcell.inference.finder_survey import survey_image  # half a second that a known size need not wait for
+
+        survey = survey_image(pixels)
     cell = cell or _pick_cell(survey)
     if cell is None:
         return _frame_middle(pixels)
@@ -132,6 +136,14 @@ def cut_square(pixels: np.ndarray, box: Box) -> np.ndarray:
     return np.array(image.resize((INPUT_SIZE, INPUT_SIZE), Image.Resampling.BILINEAR))
 
 
+def has_known_size(pixels: np.ndarray) -> bool:
+    """Whether an image has the size of the dataset's images or of their originals, and is framed by that alone."""
+    height, width = pixels.shape[:2]
+    shortest, longest = ORIGINAL_SIDES
+    is_original = shortest <= width <= longest and shortest <= height <= longest
+    return is_original or (width, height) == (INPUT_SIZE, INPUT_SIZE)
+
+
 def _reflect(places: np.ndarray, length: int) -> np.ndarray:
     """Fold places on a line back into [0, length), the border pixel itself not repeated."""
     if length == 1:
@@ -140,17 +152,10 @@ def _reflect(places: np.ndarray, length: int) -> np.ndarray:
     return np.where(folded < length, folded, 2 * (length - 1) - folded)
 
 
-def _has_known_size(pixels: np.ndarray) -> bool:
-    height, width = pixels.shape[:2]
-    shortest, longest = ORIGINAL_SIDES
-    is_original = shortest <= width <= longest and shortest <= height <= longest
-    return is_original or (width, height) == (INPUT_SIZE, INPUT_SIZE)
-
-
-def _pick_cell(survey: Survey) -> FoundCell | None:
+def _pick_cell(survey: "Survey") -> "FoundCell | None":
     """Return the cell that a crop was made for: large and near the middle."""
 
-    def prominence(cell: FoundCell) -> float:
+    def prominence(cell: "FoundCell") -> float:
         across = cell.box.left + cell.box.width / 2 - survey.width / 2
         down = cell.box.top + cell.box.height / 2 - survey.height / 2
         distance = math.hypot(across, down) / (0.25 * min(survey.width, survey.height))
@@ -159,8 +164,10 @@ def _pick_cell(survey: Survey) -> FoundCell | None:
     return max((*survey.cells, *survey.doubtful), key=prominence, default=None)
 
 
-def _decide_side(survey: Survey, cell: FoundCell) -> tuple[float, Scale, str]:
+def _decide_side(survey: "Survey", cell: "FoundCell") -> tuple[float, Scale, str]:
     """Return the side of the frame in pixels, the evidence for it, and the evidence in words."""
+    from bloodcell.inference.finder_scale import RED_CELL_UM
+
     by_cell = 2 * math.sqrt(cell.area / math.pi) / CELL_SHARE[cell.kind]
     ruler = survey.red_cells
     if ruler is None:
@@ -185,7 +192,7 @@ def _decide_side(survey: Survey, cell: FoundCell) -> tuple[float, Scale, str]:
 
 
 def _frame_found(
-    pixels: np.ndarray, survey: Survey, cell: FoundCell, wanted: float, scale: Scale, words: str
+    pixels: np.ndarray, survey: "Survey", cell: "FoundCell", wanted: float, scale: Scale, words: str
 ) -> CellFrame:
     side = max(MINIMUM_SIDE, round(wanted))
     left = round(cell.box.left + cell.box.width / 2 - wanted / 2)

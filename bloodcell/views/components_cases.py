@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Sequence
 
 import streamlit as st
-from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from bloodcell.cases import Case, CaseStore, CaseSummary, open_store
 from bloodcell.cases.reports import (
@@ -20,7 +19,7 @@ from bloodcell.inference import find_litert
 from bloodcell.views import cache
 from bloodcell.views.components_review import REVIEWER_KEY, current_reviewer, seen_record
 from bloodcell.views.figures_images import escape_markdown
-from bloodcell.views.intake import Intake, keep_files
+from bloodcell.views.intake import GivenFile, Intake, keep_files
 from bloodcell.views.navigation import PAGES_DIRECTORY
 from bloodcell.views.uploads import IMAGE_TYPES, MAXIMUM_FILES, MAXIMUM_UPLOAD_MB
 
@@ -91,7 +90,7 @@ def add_images(store: CaseStore, case: Case, key: str, is_open: bool) -> None:
     with st.expander("Add images", icon=":material/add_photo_alternate:", expanded=is_open):
         round_key = f"{key}_round"
         files = st.file_uploader(
-            "Images of single cells",
+            "Images of single cells or of whole fields",
             type=IMAGE_TYPES,
             accept_multiple_files=True,
             key=f"{key}_files_{case.id}_{st.session_state.get(round_key, 0)}",
@@ -105,17 +104,17 @@ def add_images(store: CaseStore, case: Case, key: str, is_open: bool) -> None:
             )
         if st.button(f"Add {min(len(files), MAXIMUM_FILES)} to this case", type="primary", key=f"{key}_go"):
             with st.spinner("Reading and answering …"):
-                given = [(file.name, file.getvalue()) for file in files[:MAXIMUM_FILES]]
+                given = [GivenFile(file.name, file.getvalue()) for file in files[:MAXIMUM_FILES]]
                 tell(lambda: _report_intake(fill_case(store, case.id, given)))
             st.session_state[round_key] = st.session_state.get(round_key, 0) + 1
             st.rerun()
 
 
-def offer_case(files: Sequence[UploadedFile], key: str) -> None:
-    """Offer to keep files as a case and to review them on the page Cases.
+def offer_case(files: Sequence[GivenFile], key: str) -> None:
+    """Offer to keep files as a case and to review them on the page Cases; of a field all cells, with their boxes.
 
     Args:
-        files: What a drop zone holds.
+        files: With what the reader said of each.
         key: Unique, beginning with the page's name.
     """
     with st.popover("Review as a case", icon=":material/fact_check:", key=f"{key}_popover"):
@@ -132,7 +131,7 @@ def offer_case(files: Sequence[UploadedFile], key: str) -> None:
             store = open_store()
             case_id = store.find_case(identifier) or store.create_case(identifier, current_reviewer())
             with st.spinner("Reading and answering …"):
-                intake = fill_case(store, case_id, [(file.name, file.getvalue()) for file in files[:MAXIMUM_FILES]])
+                intake = fill_case(store, case_id, files[:MAXIMUM_FILES])
             st.session_state[_MESSAGE] = ("success", _report_intake(intake))
         except BloodCellError as error:
             st.error(escape_markdown(str(error)), icon=":material/error:")
@@ -140,7 +139,7 @@ def offer_case(files: Sequence[UploadedFile], key: str) -> None:
         st.switch_page(CASES_PAGE, query_params={"case": case_id})
 
 
-def fill_case(store: CaseStore, case_id: str, files: list[tuple[str, bytes]]) -> Intake:
+def fill_case(store: CaseStore, case_id: str, files: Sequence[GivenFile]) -> Intake:
     """Add files to a case with the answers of the default classifier, without answers where it is not ready."""
     from bloodcell.inference.guard import load_guard
 

@@ -26,9 +26,11 @@ from bloodcell.views.uploads import (
     MAXIMUM_FILES,
     MAXIMUM_UPLOAD_MB,
     CellImage,
-    cell_of_split,
+    Photo,
+    Wish,
     choose_examples,
-    read_cell,
+    photo_of_split,
+    read_photo,
 )
 
 CELL, CHANGE, PILLS = "classroom_cell", "classroom_change", "classroom_models"
@@ -62,7 +64,7 @@ def choose_cell() -> tuple[CellImage | None, str | None]:
             st.session_state[CELL] = brought[0]
         else:
             in_vain = brought[0]
-    files: dict[str, CellImage] = st.session_state.setdefault(FILES, {})
+    files: dict[str, Photo] = st.session_state.setdefault(FILES, {})
     has_dataset = bool(cache.dataset_status()["available"])
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="classroom_bar"):
         st.button(
@@ -77,8 +79,8 @@ def choose_cell() -> tuple[CellImage | None, str | None]:
         _draw_model_pills()
     cell = _current_cell(files)
     if cell is not None:
-        write_choices(CELL, [UPLOADED if cell.key in files else cell.key])
-    return cell, in_vain if cell is None or cell.key not in files else None
+        write_choices(CELL, [UPLOADED if cell.photo in files else cell.key])
+    return cell, in_vain if cell is None or cell.photo not in files else None
 
 
 def surprise() -> None:
@@ -87,19 +89,19 @@ def surprise() -> None:
     choose(CELL, f"test-{random.randrange(images.num_images)}")
 
 
-def _current_cell(files: dict[str, CellImage]) -> CellImage | None:
+def _current_cell(files: dict[str, Photo]) -> CellImage | None:
     chosen = st.session_state.get(CELL, "")
     if chosen in files:
-        return files[chosen]
+        return next(iter(files[chosen].cells), None)
     place = parse_cell(chosen)
     if place is None:
         if not cache.dataset_status()["available"]:
-            return next((cell for cell in files.values() if cell.framed is not None), None)
+            return next((cell for photo in files.values() for cell in photo.cells), None)
         labels = cache.load_split("test").labels
         examples = choose_examples(labels, seed=0)
         place = "test", next((row for row in examples if labels[row] == FIRST_LABEL), examples[0])
     split, row = place
-    return cell_of_split(cache.load_split(split), row)
+    return photo_of_split(cache.load_split(split), row).cells[0]
 
 
 def _draw_uploads() -> None:
@@ -120,11 +122,11 @@ def _draw_uploads() -> None:
         if not dropped and not st.session_state.pop(f"{key}_changed", False):
             st.session_state.pop(f"{SEEN}_{key}", None)  # after a visit elsewhere the drop zone is empty, and new
         st.session_state.pop(f"{key}_changed", None)
-    files: dict[str, CellImage] = st.session_state[FILES]
-    failed = [cell for cell in files.values() if cell.error]
+    files: dict[str, Photo] = st.session_state[FILES]
+    failed = [photo for photo in files.values() if photo.error]
     if failed:
         st.error(
-            "\n".join(f"- {pictures.escape_markdown(f'{cell.name}: {cell.error}')}" for cell in failed[:8]),
+            "\n".join(f"- {pictures.escape_markdown(f'{photo.name}: {photo.error}')}" for photo in failed[:8]),
             icon=":material/broken_image:",
             title=f"{len(failed)} could not be read",
         )
@@ -135,7 +137,7 @@ def _draw_uploads() -> None:
 
 def _take_files(key: str) -> None:
     """Read what was added, forget what was removed, and show the first that is new."""
-    files: dict[str, CellImage] = st.session_state.setdefault(FILES, {})
+    files: dict[str, Photo] = st.session_state.setdefault(FILES, {})
     dropped = {f"file-{file.file_id}": file for file in st.session_state[key]}
     for gone in st.session_state.get(f"{SEEN}_{key}", set()) - set(dropped):
         files.pop(gone, None)
@@ -143,9 +145,9 @@ def _take_files(key: str) -> None:
     st.session_state[f"{key}_changed"] = True
     fresh = [cell_key for cell_key in dropped if cell_key not in files][: MAXIMUM_FILES - len(files)]
     for cell_key in fresh:
-        cell = read_cell(dropped[cell_key].getvalue(), dropped[cell_key].name, cell_key)
-        files[cell_key] = dataclasses.replace(cell, preview=None)  # 64 x 64 pixels are all that is needed here
-    readable = [cell_key for cell_key in fresh if files[cell_key].framed is not None]
+        photo = read_photo(dropped[cell_key].getvalue(), dropped[cell_key].name, cell_key, Wish("crop"))
+        files[cell_key] = dataclasses.replace(photo, address="", data=None)  # 64 x 64 pixels are all that is needed
+    readable = [cell_key for cell_key in fresh if files[cell_key].cells]
     if readable:
         choose(CELL, readable[0])
     elif st.session_state.get(CELL, "").startswith("file-") and st.session_state[CELL] not in files:
@@ -158,9 +160,9 @@ def _forget_files() -> None:
     choose(CELL, "")
 
 
-def _draw_file_choice(files: dict[str, CellImage]) -> None:
+def _draw_file_choice(files: dict[str, Photo]) -> None:
     """With own images: choose among them; a cell of the dataset leaves the choice empty."""
-    readable = [key for key, cell in files.items() if cell.framed is not None]
+    readable = [key for key, photo in files.items() if photo.cells]
     if not readable:
         return
     chosen = st.session_state.get(CELL)

@@ -7,16 +7,18 @@ stays kept whatever happens to the rest.
 import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bloodcell.artifact import Artifact
 from bloodcell.cases import CaseStore, ModelAnswer, NewCell, NewImage
 from bloodcell.cases.reports import describe_versions
-from bloodcell.dataset import frame_image
+from bloodcell.dataset import Box
 from bloodcell.errors import ImageError
-from bloodcell.inference import UploadedImage, read_image
-from bloodcell.inference.classifier import classify_image, set_threshold
+from bloodcell.inference import read_image
+from bloodcell.inference.classifier import AskedCell, answer_cells, set_threshold
+from bloodcell.inference.finder_survey import ImageKind
 from bloodcell.inference.prediction_sets import COVERAGE
+from bloodcell.inference.specimens import find_specimen, remarks_on
 
 if TYPE_CHECKING:
     from bloodcell.inference import Engine
@@ -28,18 +30,36 @@ OnFile = Callable[[int], None]
 _ENGINE_PACKAGES = ("ai-edge-litert", "numpy", "pillow", "python")
 
 
+class GivenFile(NamedTuple):
+    """A file for a case, and what the reader says of it.
+
+    Attributes:
+        name: File name.
+        data: Its content.
+        kind: One cell's crop or a whole field; None takes the finder's guess.
+        box: The reader's own frame around one cell, pixels of the image; None looks for it.
+    """
+
+    name: str
+    data: bytes
+    kind: ImageKind | None = None
+    box: Box | None = None
+
+
 @dataclass
 class Intake:
     """What became of files that were given.
 
     Attributes:
         num_added: Cells that are in the case now and were not before.
-        num_present: Files whose cell was there already.
+        num_present: Cells that were there already.
+        num_empty: Files read in which no cell was found; nothing of them is kept.
         failed: A sentence for each file that could not be read.
     """
 
     num_added: int = 0
     num_present: int = 0
+    num_empty: int = 0
     failed: list[str] = field(default_factory=list)
 
     def describe(self) -> str:
@@ -47,6 +67,8 @@ class Intake:
         parts = [f"{self.num_added} {'cell was' if self.num_added == 1 else 'cells were'} added"]
         if self.num_present:
             parts.append(f"{self.num_present} {'was' if self.num_present == 1 else 'were'} in the case already")
+        if self.num_empty:
+            parts.append(f"in {self.num_empty} {'image' if self.num_empty == 1 else 'images'} no cell was found")
         if self.failed:
             parts.append(f"{len(self.failed)} {'file' if len(self.failed) == 1 else 'files'} could not be read")
         return ", ".join(parts) + "."
@@ -55,7 +77,7 @@ class Intake:
 def keep_files(
     store: CaseStore,
     case_id: str,
-    files: Iterable[tuple[str, bytes]],
+    files: Iterable[GivenFile],
     reviewer: str,
     artifact: Artifact | None = None,
     engine: "Engine | None" = None,
@@ -65,7 +87,7 @@ def keep_files(
     """Add the cells of image files to a case, with what a model says of each.
 
     Args:
-        files: Name and content of each.
+        files: Each with what the reader says of it; a field gives all its cells, with their boxes.
         artifact, engine: The model that answers; None for neither, and the cells are labelled by hand.
         guard: What decides whether there is an answer; None lets the model answer always.
         on_file: Told how far it is.
@@ -76,31 +98,42 @@ def keep_files(
     intake, done, remaining = Intake(), 0, iter(files)
     while group := list(itertools.islice(remaining, FILES_AT_ONCE)):
         images, answers = [], []
-        for name, data in group:
+        for given in group:
             try:
-                uploaded = read_image(data, name)
-                framed = frame_image(uploaded.pixels)
+                image, asked = _read(given)
             except ImageError as error:
                 intake.failed.append(str(error))
             else:
-                cell = NewCell(framed.pixels, framed.box)
-                notes = (*uploaded.notes, *((framed.warning,) if framed.warning else ()))
-                images.append(NewImage(uploaded.name, uploaded.pixels, (cell,), notes))
-                answers.append([_ask(uploaded, artifact, engine, guard)])
+                intake.num_empty += not image.cells
+                if image.cells:
+                    images.append(image)
+                    answers.append(_ask(asked, artifact, engine, guard))
             done += 1
             if on_file is not None:
                 on_file(done)
         num_added = len(store.add_images(case_id, images, answers, reviewer))
         intake.num_added += num_added
-        intake.num_present += len(images) - num_added
+        intake.num_present += sum(len(image.cells) for image in images) - num_added
     return intake
 
 
+def _read(given: GivenFile) -> tuple[NewImage, list[AskedCell]]:
+    """Return a file as a case keeps it, and its cells as the classifier is asked about them."""
+    uploaded = read_image(given.data, given.name)
+    specimen = find_specimen(uploaded.pixels, given.kind, given.box)
+    cells = tuple(NewCell(frame.pixels, frame.box) for frame in specimen.frames)
+    notes = uploaded.notes
+    if specimen.kind == "crop":
+        notes = remarks_on(specimen.frames[0], uploaded.notes)
+    asked = [AskedCell(uploaded.name, frame, uploaded.notes) for frame in specimen.frames]
+    return NewImage(uploaded.name, uploaded.pixels, cells, notes), asked
+
+
 def _ask(
-    uploaded: UploadedImage, artifact: Artifact | None, engine: "Engine | None", guard: "Guard | None"
-) -> ModelAnswer | None:
+    asked: list[AskedCell], artifact: Artifact | None, engine: "Engine | None", guard: "Guard | None"
+) -> list[ModelAnswer | None]:
     if artifact is None or engine is None:
-        return None
+        return [None] * len(asked)
     thresholds: dict[str, float] = {"coverage of the prediction set": COVERAGE}
     if guard is None:
         thresholds["lowest probability in it"] = round(set_threshold(artifact), 6)
@@ -108,5 +141,7 @@ def _ask(
         thresholds["greatest strangeness of pixels"] = round(float(guard.parameters.pixel_limit), 4)
         thresholds["greatest strangeness of features"] = round(float(guard.parameters.feature_limit), 4)
     versions = {name: text for name, text in describe_versions().items() if name in _ENGINE_PACKAGES}
-    answer = classify_image(uploaded, artifact, engine, guard)
-    return ModelAnswer.from_answer(answer, artifact.fingerprint, thresholds, versions)
+    return [
+        ModelAnswer.from_answer(answer, artifact.fingerprint, thresholds, versions)
+        for answer in answer_cells(asked, artifact, engine, guard)
+    ]

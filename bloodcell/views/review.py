@@ -267,7 +267,10 @@ def _describe(cell: Cell) -> dict[str, Any]:
 
 
 def _cut(pixels: np.ndarray, box: Box) -> np.ndarray:
-    part = pixels[box.top : box.top + box.height, box.left : box.left + box.width]
+    # A frame may reach beyond its image; the border is drawn out there.
+    rows = np.clip(np.arange(box.top, box.top + box.height), 0, pixels.shape[0] - 1)
+    columns = np.clip(np.arange(box.left, box.left + box.width), 0, pixels.shape[1] - 1)
+    part = pixels[np.ix_(rows, columns)]
     factor = -(-max(part.shape[:2]) // PICTURE_SIDE)
     return part if factor < 2 else np.array(Image.fromarray(np.ascontiguousarray(part)).reduce(factor))
 

@@ -1,13 +1,15 @@
-"""Images that a reader brings, as small as a page needs them: pixels, a preview, or why there are none."""
+"""Images that a reader brings: what was found in each, small enough to keep, or why there is nothing."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from bloodcell.dataset import Box, Framed, Split, frame_image
+from bloodcell.dataset import Box, Split
 from bloodcell.errors import ImageError
+from bloodcell.inference.finder_frame import CellFrame, frame_cell
 from bloodcell.inference.images import SUFFIXES, read_image
-from bloodcell.views.figures_images import shrink_to
+from bloodcell.inference.specimens import Specimen, find_specimen
+from bloodcell.views.figures_images import image_address, shrink_to
 
 IMAGE_TYPES = [suffix.removeprefix(".") for suffix in SUFFIXES]
 """Endings that a drop zone takes; what is inside a file is looked at when it is read."""
@@ -18,70 +20,154 @@ MAXIMUM_UPLOAD_MB = 128
 MAXIMUM_FILES = 200
 """Most files that are answered at once."""
 
-PREVIEW_SIDE = 480
-"""Longer side of what is kept of an image for showing it, pixels: sixty large files must not fill the memory."""
+PREVIEW_SIDE = 800
+"""Longer side of what is kept of an image for showing it, pixels, compressed: two hundred files must fit in memory."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the reader says of an image.
+
+    Attributes:
+        kind: "crop" or "field"; None takes the finder's guess.
+        box: The reader's own frame, pixels of the image as read; None looks for the cell.
+    """
+
+    kind: str | None = None
+    box: Box | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class CellImage:
-    """One image of a cell, or the sentence why a file is none.
+    """One cell to be judged.
 
     Attributes:
-        key: Tells files of the same name apart.
-        name: File name, or the place in the dataset.
-        framed: What a network sees; None where the file could not be read. Its box lies in the image as read.
-        size: (width, height) of the image as read, pixels.
-        preview: (h, w, 3) uint8, at most 480 pixels a side.
-        preview_box: The part that the network sees, in pixels of the preview.
-        notes: Sentences on what had to be done to read it.
-        error: Why it could not be read, None if it could.
+        key: Tells it, framed as it is, from all others.
+        name: File name with its number in a field, or the place in the dataset.
+        frame: What a network sees, and how it came to be framed so.
+        photo: Key of the image that it lies in.
+        number: Its number in a field, from 1; None for the one cell of a crop.
+        notes: Sentences on what had to be done to read the file.
         label: Class index where it is known, else None.
     """
 
     key: str
     name: str
-    framed: Framed | None = None
-    size: tuple[int, int] = (0, 0)
-    preview: np.ndarray | None = None
-    preview_box: Box | None = None
+    frame: CellFrame
+    photo: str
+    number: int | None = None
     notes: tuple[str, ...] = ()
-    error: str | None = None
     label: int | None = None
 
+    @property
+    def outline(self) -> Box:
+        """Around the cell itself where it was found, else the frame."""
+        return self.frame.cell.box if self.frame.cell is not None else self.frame.box
 
-def read_cell(data: bytes, name: str, key: str) -> CellImage:
-    """Return the image of a file; a file that cannot be used comes back with its sentence, never as an exception.
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """One file that was read, with the cells in it, or the sentence why there are none.
+
+    Attributes:
+        key: Tells files of the same name apart.
+        name: File name.
+        wish: What the reader said of it when it was read.
+        specimen: Crop or field, and why; None where the file could not be read.
+        cells: One of a crop, any number of a field.
+        size: (width, height) of the image as read, pixels.
+        address: The image as a `data:` address, at most 800 pixels a side.
+        notes: Sentences on what had to be done to read it.
+        error: Why it could not be read, None if it could.
+        data: The file, to read it again where the reader frames it otherwise; None for the dataset's own.
+    """
+
+    key: str
+    name: str
+    wish: Wish = Wish()
+    specimen: Specimen | None = None
+    cells: tuple[CellImage, ...] = ()
+    size: tuple[int, int] = (0, 0)
+    address: str = ""
+    notes: tuple[str, ...] = ()
+    error: str | None = None
+    data: bytes | None = None
+
+    @property
+    def is_field(self) -> bool:
+        """Whether it was cut up as a smear field."""
+        return self.specimen is not None and self.specimen.kind == "field"
+
+
+def read_photo(data: bytes, name: str, key: str, wish: Wish | None = None) -> Photo:
+    """Return what is in a file; a file that cannot be used comes back with its sentence, never as an exception.
 
     Args:
         data: The file's content.
         name: Its name, for the sentences.
         key: What tells it apart from others of that name.
+        wish: What the reader says of it.
     """
+    wish = wish or Wish()
     try:
         image = read_image(data, name)
-        framed = frame_image(image.pixels)
+        specimen = find_specimen(image.pixels, wish.kind, wish.box)  # type: ignore[arg-type]
     except ImageError as error:
-        return CellImage(key, name, error=str(error))
-    preview, box = shrink_to(image.pixels, framed.box, PREVIEW_SIDE)
+        return Photo(key, name, wish, error=str(error))
     height, width = image.pixels.shape[:2]
-    return CellImage(key, image.name, framed, (width, height), preview.copy(), box, image.notes)
-
-
-def cell_of_split(split: Split, row: int) -> CellImage:
-    """Return one image of the dataset, its class known."""
-    framed = frame_image(split.images[row])
-    return CellImage(
-        f"{split.name}-{row}",
-        f"{split.name}, row {row}",
-        framed,
-        (framed.box.width, framed.box.height),
-        framed.pixels,
-        framed.box,
-        label=int(split.labels[row]),
+    preview, _ = shrink_to(image.pixels, Box(0, 0, width, height), PREVIEW_SIDE)
+    is_field = specimen.kind == "field"
+    cells = tuple(
+        CellImage(
+            f"{key}{_mark(frame, number if is_field else None)}",
+            f"{image.name}, cell {number}" if is_field else image.name,
+            frame,
+            key,
+            number if is_field else None,
+            () if is_field else image.notes,
+        )
+        for number, frame in enumerate(specimen.frames, start=1)
     )
+    return Photo(
+        key, image.name, wish, specimen, cells, (width, height), image_address(preview), image.notes, data=data
+    )
+
+
+def photo_of_split(split: Split, row: int) -> Photo:
+    """Return one image of the dataset, its class known."""
+    key, name = f"{split.name}-{row}", f"{split.name}, row {row}"
+    frame = frame_cell(np.array(split.images[row]))
+    cell = CellImage(key, name, frame, key, label=int(split.labels[row]))
+    specimen = Specimen("crop", None, (frame,))
+    return Photo(key, name, Wish(), specimen, (cell,), (frame.box.width, frame.box.height))
 
 
 def choose_examples(labels: np.ndarray, seed: int) -> list[int]:
     """Return one row per class that occurs, in class order, chosen at random; the same seed gives the same rows."""
     generator = np.random.default_rng(seed)
     return [int(generator.choice(np.flatnonzero(labels == label))) for label in np.unique(labels)]
+
+
+def move_frame(box: Box, size: tuple[int, int], centre_x: float, centre_y: float, side: float) -> Box:
+    """Return the square frame about a centre, as near to it as keeps the centre in the image.
+
+    Args:
+        box: The frame before; its side is the least that is kept where `side` is no number.
+        size: (width, height) of the image, pixels.
+        centre_x, centre_y, side: Wanted, pixels of the image.
+    """
+    width, height = size
+    side_px = int(np.clip(round(side) if np.isfinite(side) else box.width, LEAST_FRAME, 2 * max(size)))
+    x, y = float(np.clip(centre_x, 0, width - 1)), float(np.clip(centre_y, 0, height - 1))
+    return Box(round(x - side_px / 2), round(y - side_px / 2), side_px, side_px)
+
+
+LEAST_FRAME = 16
+"""Smallest frame that a reader can draw, pixels."""
+
+
+def _mark(frame: CellFrame, number: int | None) -> str:
+    """Return what tells a cell's framing apart within its file."""
+    if number is not None:
+        return f"#{number}@{frame.box.left},{frame.box.top},{frame.box.width}"
+    return f"@{frame.box.left},{frame.box.top},{frame.box.width}" if frame.kind in ("found", "drawn") else ""

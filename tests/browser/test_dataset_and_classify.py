@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 from browsing import settle, start_server
+from made_smears import draw_smear
 from pictures import draw_cell, encode
+from PIL import Image
 
 pytestmark = pytest.mark.browser
 
@@ -56,24 +58,66 @@ def test_a_cell_opens_by_click_and_by_key_goes_on_and_closes(whole_dashboard, op
     assert cell_of(page) == "test-2"
 
 
-def test_dropped_files_are_answered_and_a_row_opens_its_file(whole_dashboard, open_tab):
+def drop(page, *files) -> None:
+    zone = page.locator('[data-testid="stFileUploader"] input[type=file]').first
+    zone.set_input_files([{"name": name, "mimeType": "image/png", "buffer": content} for name, content in files])
+
+
+def test_dropped_files_are_answered_a_tile_opens_its_cell_and_keys_move_its_frame(whole_dashboard, open_tab):
     page = open_tab(f"{whole_dashboard}/classify?models=cnn_3&models=cnn_4")
-    files = [
-        {"name": "bad.png", "mimeType": "image/png", "buffer": b"no image"},
-        {"name": "first.png", "mimeType": "image/png", "buffer": encode(draw_cell())},
-        {"name": "second.jpg", "mimeType": "image/jpeg", "buffer": encode(draw_cell(500, 400), "JPEG")},
-    ]
-    page.locator('[data-testid="stFileUploader"] input[type=file]').first.set_input_files(files)
+    second = encode(draw_cell(500, 400), "JPEG")
+    drop(page, ("bad.png", b"no image"), ("first.png", encode(draw_cell())), ("second.jpg", second))
     page.get_by_text("3 files: 2 answered").first.wait_for()
-    page.get_by_text("bad.png is not an image").first.wait_for()
+    page.get_by_text("bad.png: bad.png is not an image").first.wait_for()
     settle(page)
-    table = page.locator('.st-key-classify_table [data-testid="stDataFrame"]').first
-    box = table.bounding_box()
-    page.mouse.click(box["x"] + 16, box["y"] + 38 + 2.5 * 52)
+    page.get_by_role("button", name="second.jpg").first.click()
     page.get_by_text("500 × 400 pixels").first.wait_for()
-    assert page.get_by_text("framing unlike the training data").count()
-    assert page.locator("h2").count() == 1
+    page.locator("h2").first.wait_for()
+    assert page.get_by_text("lies around the nucleated cell").count()
+    settle(page)
+    frame = page.locator(".frame")
+    before = frame.bounding_box()
+    frame.focus()
+    page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("-")
+    page.get_by_text("is the reader's own").first.wait_for()
+    settle(page)
+    after = frame.bounding_box()
+    assert after["width"] < before["width"] and after["x"] > before["x"]
     assert page.locator('[data-testid="stException"]').count() == 0
+
+
+def test_a_field_is_boxed_and_its_cells_open_by_click_and_by_key(whole_dashboard, open_tab):
+    page = open_tab(f"{whole_dashboard}/classify?models=cnn_3&models=cnn_4")
+    field = draw_smear(white_cells=((70, 70), (240, 80), (150, 170))).pixels
+    drop(page, ("field.png", encode(Image.fromarray(field))))
+    page.get_by_text("1 file with 3 cells").first.wait_for()
+    settle(page)
+    boxes = page.locator("button.box")
+    assert boxes.count() == 3
+    assert boxes.nth(1).get_attribute("aria-label").startswith("Cell 2: ")
+    boxes.nth(1).click()
+    page.get_by_text("2 of 3").first.wait_for()
+    page.locator("h2").first.wait_for()
+    settle(page)
+    boxes.nth(2).focus()
+    page.keyboard.press("Enter")
+    page.get_by_text("3 of 3").first.wait_for()
+    assert page.locator('[data-testid="stException"]').count() == 0
+
+
+def test_an_image_is_pasted(whole_dashboard, open_tab):
+    page = open_tab(f"{whole_dashboard}/classify?models=cnn_3")
+    page.evaluate(
+        """(bytes) => {
+          const data = new DataTransfer()
+          data.items.add(new File([new Uint8Array(bytes)], "image.png", { type: "image/png" }))
+          document.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true }))
+        }""",
+        list(encode(draw_cell(64, 64))),
+    )
+    page.get_by_text("pasted 1.png: 64 × 64 pixels").first.wait_for()
+    page.locator("h2").first.wait_for()
 
 
 @pytest.mark.parametrize("path", ["dataset", "dataset?cell=test-2", "classify", "classify?cell=test-2"])

@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from made_smears import draw_smear
 from PIL import Image
 from shelf import write_artifact, write_benchmark, write_shelf
 
@@ -100,13 +101,15 @@ def test_an_answer_is_ready_for_json_in_the_order_agreed(artifact, engine, split
     assert record["prediction_set"] == list(answer.prediction_set)
 
 
-def test_notes_and_warnings_are_among_the_reasons(artifact, engine):
+def test_notes_and_the_framing_are_among_the_reasons(artifact, engine):
+    smear = Image.fromarray(draw_smear(160, 160, white_cells=((80, 80),)).pixels).convert("RGBA")
+    smear.putpixel((0, 0), (0, 0, 0, 128))
     buffer = io.BytesIO()
-    Image.new("RGBA", (100, 80), (90, 40, 120, 128)).save(buffer, "PNG")
-    answer = classify_image(read_image(buffer.getvalue(), "a.png"), artifact, engine)
+    smear.save(buffer, "PNG")
+    answer = classify_image(read_image(buffer.getvalue(), "a.png"), artifact, engine, kind="crop")
     assert answer.status == "ok"
     assert "laid on white" in answer.reasons[0]
-    assert "100 x 80" in answer.reasons[1]
+    assert "lies around the nucleated cell" in answer.reasons[1]
 
 
 def test_an_image_too_small_to_frame_is_an_error(artifact, engine):

@@ -276,8 +276,10 @@ def test_files_dropped_on_classify_become_a_case(tmp_path, monkeypatch):
         import streamlit as st
 
         from bloodcell.views.components_cases import offer_case
+        from bloodcell.views.intake import GivenFile
 
-        offer_case(st.file_uploader("Files", accept_multiple_files=True, key="files"), key="try")
+        files = st.file_uploader("Files", accept_multiple_files=True, key="files")
+        offer_case([GivenFile(file.name, file.getvalue()) for file in files], key="try")
 
     at = AppTest.from_function(script, default_timeout=60)
     at.run()

@@ -7,15 +7,16 @@ import sqlalchemy as sa
 from bloodcell.cases import OTHER, CaseStore, Choice, encode_pixels
 from bloodcell.cases.differential import compare_differentials, compute_differential, differential_of
 from bloodcell.cases.reports import RESEARCH_USE
-from bloodcell.dataset import CLASS_NAMES
+from bloodcell.dataset import CLASS_NAMES, Box
 from bloodcell.errors import CaseLockedError
 from bloodcell.inference import read_image
 from bloodcell.inference.classifier import classify_image
 from bloodcell.inference.guard import Examination
-from bloodcell.views import components, tables_cases
+from bloodcell.views import components, review, tables_cases
 from bloodcell.views.figures_cases import comparison_figure, differential_figure
-from bloodcell.views.intake import keep_files
+from bloodcell.views.intake import GivenFile, keep_files
 from tests.made_cases import make_answer, make_image
+from tests.made_smears import draw_smear
 from tests.pictures import bad_files
 from tests.shelf import write_artifact
 
@@ -95,15 +96,15 @@ class PlainEngine:
 def test_files_become_cells_with_the_classifiers_answers(store, tmp_path):
     """Same pixels, same answer as the classifier gives; what cannot be read is named and stops nothing."""
     artifact, engine = write_artifact(tmp_path / "artifacts", "cnn_3"), PlainEngine()
-    files = [(f"cell {n}.png", encode_pixels(make_image(n).pixels // (1 + n % 3))) for n in range(10)]
-    broken = [(name, data) for name, (data, _) in list(bad_files().items())[:2]]
+    files = [GivenFile(f"cell {n}.png", encode_pixels(make_image(n).pixels // (1 + n % 3))) for n in range(10)]
+    broken = [GivenFile(name, data) for name, (data, _) in list(bad_files().items())[:2]]
     case_id = store.create_case("S", "Ana")
     told: list[int] = []
     intake = keep_files(store, case_id, [*files[:5], *broken, *files[5:]], "Ana", artifact, engine, on_file=told.append)
     assert (intake.num_added, len(intake.failed)) == (10, 2) and told == list(range(1, 13))
     assert "2 files could not be read" in intake.describe()
     case = store.load_case(case_id)
-    for cell, (name, data) in zip(case.cells, files, strict=True):
+    for cell, (name, data, *_) in zip(case.cells, files, strict=True):
         expected = classify_image(read_image(data, name), artifact, engine)
         assert cell.file == name and cell.answer.fingerprint == artifact.fingerprint
         assert cell.answer.details["probabilities"] == pytest.approx(expected.probabilities, abs=1e-6)
@@ -113,16 +114,38 @@ def test_files_become_cells_with_the_classifiers_answers(store, tmp_path):
     assert (again.num_added, again.num_present) == (0, 10)
 
 
+def test_a_field_becomes_its_cells_with_their_frames(store, tmp_path):
+    """One image of three cells, its frames reaching beyond the border; a frame that the reader drew; an empty slide."""
+    artifact, engine = write_artifact(tmp_path / "artifacts", "cnn_3"), PlainEngine()
+    smear = draw_smear(white_cells=((40, 40), (240, 80), (150, 170)))
+    case_id = store.create_case("S", "Ana")
+    other = draw_smear(white_cells=((240, 80),), seed=1)
+    drawn = GivenFile("crop.png", encode_pixels(other.pixels), "crop", Box(200, 40, 80, 80))
+    empty = GivenFile("empty.png", encode_pixels(np.full((240, 320, 3), 240, np.uint8)), "field")
+    files = [GivenFile("field.png", encode_pixels(smear.pixels)), drawn, empty]
+    intake = keep_files(store, case_id, files, "Ana", artifact, engine)
+    assert (intake.num_added, intake.num_empty) == (4, 1) and "in 1 image no cell was found" in intake.describe()
+    case = store.load_case(case_id)
+    assert [cell.file for cell in case.cells] == ["field.png"] * 3 + ["crop.png"]
+    assert len({cell.image_id for cell in case.cells[:3]}) == 1
+    assert min(case.cells[0].box.left, case.cells[0].box.top) < 0
+    assert case.cells[3].box == (200, 40, 80, 80)
+    assert all(cell.answer.label in CLASS_NAMES for cell in case.cells)
+    addresses = review.picture_addresses(case, store.load_pictures(case_id), store.load_images(case_id))
+    assert set(addresses) == {cell.id for cell in case.cells}
+    assert keep_files(store, case_id, files[:2], "Ana", artifact, engine).num_present == 4
+
+
 def test_without_a_model_cells_are_labelled_by_hand_and_a_signed_case_takes_none(store):
     case_id = store.create_case("S", "Ana")
-    files = [("a.png", encode_pixels(make_image(1).pixels))]
+    files = [GivenFile("a.png", encode_pixels(make_image(1).pixels))]
     assert keep_files(store, case_id, files, "Ana").num_added == 1
     case = store.load_case(case_id)
     assert case.cells[0].answer is None
     store.decide(case_id, [Choice(case.cells[0].id, "monocyte")], "Ana", case.num_records)
     store.sign_off(case_id, "Ana", True, store.newest_record(case_id))
     with pytest.raises(CaseLockedError):
-        keep_files(store, case_id, [("b.png", encode_pixels(make_image(2).pixels))], "Ana")
+        keep_files(store, case_id, [GivenFile("b.png", encode_pixels(make_image(2).pixels))], "Ana")
 
 
 def test_what_the_guard_refuses_is_kept_as_refused_with_its_limits(store, tmp_path):
@@ -142,7 +165,7 @@ def test_what_the_guard_refuses_is_kept_as_refused_with_its_limits(store, tmp_pa
             )
 
     case_id = store.create_case("S", "Ana")
-    files = [("a.png", encode_pixels(make_image(1).pixels))]
+    files = [GivenFile("a.png", encode_pixels(make_image(1).pixels))]
     keep_files(store, case_id, files, "Ana", artifact, engine, RefusingGuard())
     cell = store.load_case(case_id).cells[0]
     assert (cell.answer.status, cell.label) == ("unfamiliar", None)

@@ -3,10 +3,14 @@
 import numpy as np
 import pytest
 
-from bloodcell.dataset import CLASS_NAMES, Framed
-from bloodcell.dataset.images import Box
+from bloodcell.cases.differential import compute_differential
+from bloodcell.dataset import CLASS_NAMES
+from bloodcell.inference.classifier import Answer
+from bloodcell.inference.finder_frame import frame_cell
+from bloodcell.inference.specimens import Specimen
 from bloodcell.views import tables_classify as tables
-from bloodcell.views.uploads import CellImage
+from bloodcell.views.opinions import opinions_html
+from bloodcell.views.uploads import CellImage, Photo
 
 
 def sure(label, probability=0.93):
@@ -15,9 +19,25 @@ def sure(label, probability=0.93):
     return values
 
 
-def cell(key, **fields):
-    framed = Framed(np.zeros((64, 64, 3), np.uint8), Box(0, 0, 64, 64), "dataset", fields.pop("warning", None))
-    return CellImage(key, f"{key}.png", framed, (64, 64), framed.pixels, framed.box, **fields)
+def photo(key, num_cells=1, **fields):
+    """An image of one cell, or a field of several."""
+    frame = frame_cell(np.zeros((64, 64, 3), np.uint8))
+    numbers = [None] if num_cells == 1 else list(range(1, num_cells + 1))
+    cells = tuple(CellImage(f"{key}{n or ''}", f"{key}.png", frame, key, n, **fields) for n in numbers)
+    specimen = Specimen("crop" if num_cells == 1 else "field", None, (frame,) * num_cells)
+    return Photo(key, f"{key}.png", specimen=specimen, cells=cells, size=(64, 64))
+
+
+def failed(key):
+    return Photo(key, f"{key}.png", error=f"{key}.png is empty.")
+
+
+def answer(label=None, status="ok", probability=0.93, possible=()):
+    name = None if label is None else CLASS_NAMES[label]
+    values = None if status in ("unfamiliar", "not_a_cell") else sure(label if label is not None else 0, probability)
+    probabilities = None if values is None else dict(zip(CLASS_NAMES, map(float, values), strict=True))
+    named = (name, probability) if status == "ok" else (None, None)
+    return Answer("f", status, *named, probabilities, tuple(possible), "m", (f"It is {status}.",))
 
 
 @pytest.mark.parametrize(
@@ -38,43 +58,86 @@ def test_agreement_is_said_in_words(scores, sentence):
     assert tables.describe_agreement(scores) == sentence
 
 
-def test_a_batch_is_counted_by_the_leading_models_answers():
-    cells = [cell("x"), cell("y"), cell("z"), CellImage("bad", "bad.png", error="bad.png is empty.")]
-    scores = {"x": {"a": sure(0)}, "y": {"a": sure(0)}, "z": {"a": sure(6), "b": sure(0)}}
-    assert (
-        tables.describe_batch(cells, scores) == "4 files: 3 answered (2 basophil, 1 neutrophil), 1 could not be read."
+def test_a_batch_is_counted_by_what_was_answered_and_refused():
+    photos = [photo("x"), photo("y"), photo("z"), photo("w"), failed("bad")]
+    answers = {"x": answer(0), "y": answer(0), "z": answer(6), "w": answer(status="unfamiliar")}
+    assert tables.describe_batch(photos, answers) == (
+        "5 files: 3 answered (2 basophil, 1 neutrophil), 1 refused, 1 could not be read."
+    )
+    assert tables.describe_batch([photo("f", 2)], {"f1": answer(1), "f2": answer(1)}) == (
+        "1 file with 2 cells: 2 answered (2 eosinophil)."
     )
 
 
+def test_groups_begin_with_the_refused_and_the_least_certain():
+    cells = [photo(key).cells[0] for key in "abcdef"]
+    answers = {
+        "a": answer(6, probability=0.99),
+        "b": answer(status="not_a_cell"),
+        "c": answer(6, probability=0.6),
+        "d": answer(0),
+        "e": answer(status="uncertain", possible=("basophil", "monocyte")),
+    }
+    groups = tables.group_cells(cells, answers)
+    assert {words: [cell.key for cell in ones] for words, ones in groups.items()} == {
+        "uncertain": ["e"],
+        "no cell": ["b"],
+        "● basophil": ["d"],
+        "★ neutrophil": ["c", "a"],
+        "not answered yet": ["f"],
+    }
+    assert list(groups)[:2] == ["uncertain", "no cell"]
+
+
 def test_the_batch_table_shows_picture_answer_agreement_and_remark():
-    cells = [
-        cell("x", notes=("It holds 2 pages.",), warning="Framing."),
-        CellImage("b", "b.png", error="b.png is empty."),
-    ]
-    table = tables.batch_table(cells, {"x": {"m": sure(6), "n": sure(6), "o": sure(0)}})
-    first, second = table.to_dict("records")
+    photos = [photo("x", notes=("It holds 2 pages.",)), photo("u"), photo("n"), failed("b")]
+    answers = {"x": answer(6), "u": answer(status="uncertain", possible=("basophil", "monocyte"))}
+    table = tables.batch_table(photos, answers, {"x": {"m": sure(6), "n": sure(6), "o": sure(0)}})
+    first, second, third, fourth = table.to_dict("records")
     assert first["image"].startswith("data:image/png;base64,")
     assert (first["answer"], first["agree"]) == ("★ neutrophil", "2 of 3")
     assert first["probability"] == pytest.approx(93.0, abs=1e-3)
-    assert first["remark"] == "It holds 2 pages. Framing."
-    assert (second["image"], second["answer"], second["remark"]) == ("", "not read", "b.png is empty.")
-    assert np.isnan(second["probability"])
+    assert second["answer"] == "uncertain: basophil or monocyte" and np.isnan(second["probability"])
+    assert second["remark"] == "It is uncertain."
+    assert third["answer"] == "…"
+    assert (fourth["image"], fourth["answer"], fourth["remark"]) == ("", "not read", "b.png is empty.")
 
 
 def test_agreement_has_no_column_where_one_model_answered():
-    assert "agree" not in tables.batch_table([cell("x")], {"x": {"m": sure(6)}}).columns
+    assert "agree" not in tables.batch_table([photo("x")], {"x": answer(6)}, {"x": {"m": sure(6)}}).columns
 
 
-def test_the_answers_have_one_row_per_file_and_model_and_one_per_bad_file():
-    cells = [cell("x"), CellImage("b", "b.png", error="b.png is empty.")]
-    table = tables.answers_table(cells, {"x": {"m": sure(2), "n": sure(3)}})
+def test_the_answers_have_one_row_per_cell_and_model_and_one_per_bad_file():
+    photos = [photo("x"), photo("u"), photo("r"), failed("b")]
+    answers = {"x": answer(2), "u": answer(status="uncertain"), "r": answer(status="unfamiliar")}
+    scores = {key: {"m": sure(2), "n": sure(3)} for key in "xur"}
+    table = tables.answers_table(photos, answers, scores)
     assert table[["file", "status", "label", "model"]].fillna("").to_numpy().tolist() == [
         ["x.png", "ok", "erythroblast", "m"],
         ["x.png", "ok", "immature granulocyte", "n"],
+        ["u.png", "uncertain", "", "m"],
+        ["u.png", "uncertain", "", "n"],
+        ["r.png", "unfamiliar", "", "m"],
         ["b.png", "error", "", ""],
     ]
-    np.testing.assert_allclose(table[list(CLASS_NAMES)].iloc[:2].astype(float).sum(axis=1), 1, rtol=1e-6)
-    assert table["remark"].iloc[2] == "b.png is empty."
+    np.testing.assert_allclose(table[list(CLASS_NAMES)].iloc[:4].astype(float).sum(axis=1), 1, rtol=1e-5)
+    assert table[list(CLASS_NAMES)].iloc[4].isna().all(), "a refused cell has no probabilities"
+    assert table["remark"].iloc[5] == "b.png is empty."
+
+
+def test_the_differential_counts_what_the_model_answered():
+    cells = [photo(key).cells[0] for key in "abcd"]
+    answers = {"a": answer(6), "b": answer(4), "c": answer(7), "d": answer(status="unfamiliar")}
+    found = compute_differential(tables.case_cells(cells, answers, "print"))
+    assert (found.num_white, found.num_platelets, found.num_unanswered) == (2, 1, 1)
+    assert found.is_preliminary
+
+
+def test_small_multiples_say_who_differs_and_name_every_bar():
+    text = opinions_html({"first": sure(1), "same": sure(1), "<b>other</b>": sure(6, 0.5)}, "light")
+    assert text.count('role="listitem"') == 3 and text.count("≠") == 1
+    assert "&lt;b&gt;other&lt;/b&gt;" in text and "<b>other" not in text
+    assert text.count('role="img"') == 3 and "neutrophil 50.0 %" in text
 
 
 def test_opinions_and_probabilities_hold_the_numbers_that_the_charts_draw():
