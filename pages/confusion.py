@@ -20,6 +20,7 @@ from bloodcell.views.components import (
     choose,
     data_source_line,
     download_csv,
+    for_projector,
     how_computed,
     keep_choice,
     missing_artifact,
@@ -202,7 +203,7 @@ def show_clickable(
     chart_tab, table_tab = st.tabs([heading, "Table"], key=f"{key}_view")
     with chart_tab:
         st.plotly_chart(
-            figure,
+            for_projector(figure),
             key=f"{key}_chart",
             on_select=lambda: take_clicked_cell(f"{key}_chart", called_by),
             selection_mode="points",

@@ -15,7 +15,14 @@ from bloodcell.views import cache
 from bloodcell.views import figures_cells as figures
 from bloodcell.views import figures_images as pictures
 from bloodcell.views import tables_dataset as tables
-from bloodcell.views.components import chart_with_table, missing_dataset, open_page, selected_models, theme_mode
+from bloodcell.views.components import (
+    chart_with_table,
+    for_projector,
+    missing_dataset,
+    open_page,
+    selected_models,
+    theme_mode,
+)
 from bloodcell.views.theme import CLASS_GLYPHS, class_color, palette
 from bloodcell.views.uploads import IMAGE_TYPES, MAXIMUM_UPLOAD_MB
 
@@ -271,7 +278,9 @@ def show_preprocessing() -> None:
                 st.markdown(f"**{number}. {step.title}**  \n:small[{step.text}]")
         with st.container():
             figure = figures.pixel_values_figure(framed.pixels, theme_mode())
-            st.plotly_chart(figure, key="dataset_values", alt="Red values of the middle 6 × 6 pixels, divided by 255")
+            st.plotly_chart(
+                for_projector(figure), key="dataset_values", alt="Red values of the middle 6 × 6 pixels, divided by 255"
+            )
             st.markdown(
                 f"**{len(steps) + 1}. Values in [0, 1]**  \n:small[Every value is divided by 255; here red of the "
                 f"middle 6 × 6 pixels. A network gets {INPUT_SIZE} × {INPUT_SIZE} × 3 such numbers.]"

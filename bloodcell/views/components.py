@@ -14,6 +14,7 @@ from bloodcell.dataset import download_dataset
 from bloodcell.errors import BloodCellError
 from bloodcell.views import cache
 from bloodcell.views.background import find_job, start_job
+from bloodcell.views.components_projector import for_projector, projector_switch
 from bloodcell.views.components_selection import (
     SELECTION_KEY,
     choose,
@@ -45,6 +46,7 @@ __all__ = [
     "choose",
     "data_source_line",
     "download_csv",
+    "for_projector",
     "how_computed",
     "keep_choice",
     "mark_legend",
@@ -99,7 +101,7 @@ def navigate() -> st.Page:
 
 
 def open_page(title: str, question: str) -> None:
-    """Open a page: browser title, heading, one sentence, and the model selection in the sidebar. Call it first.
+    """Open a page: browser title, heading, one sentence, model selection and projector in the sidebar. Call it first.
 
     Args:
         title: The page's name in the navigation.
@@ -115,6 +117,7 @@ def open_page(title: str, question: str) -> None:
     note_visit(title)
     with st.sidebar:
         model_selection()
+        projector_switch()
     st.title(title, anchor=False)
     st.markdown(question)
 
@@ -179,6 +182,7 @@ def chart_with_table(
     Returns:
         What the chart element returns: its selection where `on_select` is given.
     """
+    figure = for_projector(figure)
     chart_tab, table_tab = st.tabs(["Chart", "Table"], key=f"{key}_view")
     with chart_tab:
         if type(figure).__module__.startswith("plotly"):
