@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 
 from bloodcell.dataset import CLASS_NAMES
-from bloodcell.evaluation.repeated import Change, Repeated, compare_repeated
+from bloodcell.evaluation.repeated import Change, Repeated, compare_repeated, shares_images
 from bloodcell.models.catalog import name_of
 from bloodcell.models.combinations import BASE, Combination, all_combinations, parse_combination
 from bloodcell.views import cache_build
@@ -60,6 +60,11 @@ DEFINITIONS = """
   all layers for one image, in bytes / 1024²; training keeps all of these outputs, inference only those still needed.
 """
 
+# Four values of one switch stay side by side in a narrow column with large text.
+STYLE = """<style>
+[class*="st-key-build_"] [data-testid="stButtonGroup"] button {padding-left: .3rem; padding-right: .3rem}
+</style>"""
+
 
 def choose_network() -> Combination:
     """Let the reader set the switches; the network's own name stands in the URL."""
@@ -76,6 +81,7 @@ def choose_network() -> Combination:
             key=key,
             required=True,
             on_change=take_switches,
+            width="stretch",
             help=help_text,
         )
     if chosen != BASE:
@@ -208,8 +214,11 @@ def show_consequence(combination: Combination, results: Mapping[str, Repeated]) 
     if other is None:
         st.info("No other network was trained with these settings yet: nothing to compare with.")
         return None
-    change = compare_repeated(own, results[other], len(CLASS_NAMES))
     name = name_of(cast(Combination, parse_combination(other)))
+    if not shares_images(own, results[other]):
+        st.info(f"It and {name} were measured on different images: nothing to compare.")
+        return None
+    change = compare_repeated(own, results[other], len(CLASS_NAMES))
     st.markdown(tables.describe_change(change, f"`{name}`"))
     st.markdown(
         f"Of {change.num_images:,} images it gets **{change.num_gained:,}** right more often and "
@@ -294,6 +303,7 @@ open_page(
     "Make your CNN: flip a switch and see the layers, their cost and, where it was trained, what the idea brought.",
 )
 show_damaged()
+st.html(STYLE)
 switch_side, drawing_side, result_side = st.columns([6, 11, 7], gap="medium")
 with switch_side:
     network = choose_network()

@@ -127,6 +127,11 @@ def gather_trainings(trainings: Sequence[tuple[int, Any]]) -> Repeated:
     )
 
 
+def shares_images(first: Repeated, second: Repeated) -> bool:
+    """Return whether two networks answered any of the same images, so that they can be compared."""
+    return bool(np.isin(first.image_hashes, second.image_hashes).any())
+
+
 def compare_repeated(first: Repeated, second: Repeated, num_classes: int) -> Change:
     """Return how the first network differs from the second."""
     rows = _rows_of(first.image_hashes, second.image_hashes)

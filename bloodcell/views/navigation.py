@@ -81,6 +81,12 @@ GROUPS: dict[str, tuple[PageEntry, ...]] = {
     ),
     "Learn": (
         PageEntry(
+            "lessons.py",
+            "Lessons",
+            ":material/menu_book:",
+            "Five lessons of ten minutes; each step opens the page that shows it.",
+        ),
+        PageEntry(
             "classroom.py",
             "Classroom",
             ":material/school:",

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from bloodcell.evaluation.repeated import compare_repeated, gather_trainings
+from bloodcell.evaluation.repeated import compare_repeated, gather_trainings, shares_images
 
 
 def answers(y_pred, y_true, hashes=None):
@@ -77,5 +77,8 @@ def test_equal_pixels_pair_up_once():
 def test_nothing_to_compare_is_refused():
     with pytest.raises(ValueError, match="at least one training"):
         gather_trainings([])
+    elsewhere = gather_trainings([(0, answers([0], [0], hashes=[99]))])
+    assert not shares_images(FIRST, elsewhere)
+    assert shares_images(FIRST, SECOND)
     with pytest.raises(ValueError, match="none is shared"):
-        compare_repeated(FIRST, gather_trainings([(0, answers([0], [0], hashes=[99]))]), 8)
+        compare_repeated(FIRST, elsewhere, 8)
