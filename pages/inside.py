@@ -74,14 +74,14 @@ def open_filter(layer: str, channel: int) -> None:
 
 def show_cell(cell: CellImage | None, artifact: Artifact, logits: np.ndarray | None) -> None:
     """The cell that is looked at, what the model says of it, and the ways to another."""
-    if cell is None or cell.framed is None:
+    if cell is None:
         st.markdown("No cell yet: bring an image, or the dataset.")
         offer_cells(CELL)
         return
     picture, words = st.columns([1, 3], vertical_alignment="center", gap="small")
     with picture:
         colour = palette(theme_mode()).muted if cell.label is None else class_color(cell.label)
-        tile = pictures.encode_png(pictures.cell_tile(cell.framed.pixels, colour))
+        tile = pictures.encode_png(pictures.cell_tile(cell.frame.pixels, colour))
         st.image(tile, width=96, alt=f"{cell.name}, the cell that is looked at")
     with words:
         label = "" if cell.label is None else f"{CLASS_GLYPHS[cell.label]} {CLASS_NAMES[cell.label]} · "
@@ -92,8 +92,8 @@ def show_cell(cell: CellImage | None, artifact: Artifact, logits: np.ndarray | N
             mark = "" if cell.label is None else ", ✓ right" if best == cell.label else ", ✗ wrong"
             st.markdown(f"Answered: {CLASS_NAMES[best]}, {probability_text(float(values[best]))}{mark}")
         offer_cells(CELL)
-    if cell.framed.warning:
-        st.warning(cell.framed.warning, icon=":material/crop:")
+    if cell.frame.warning:
+        st.warning(cell.frame.warning, icon=":material/crop:")
 
 
 def show_layer(
@@ -185,7 +185,6 @@ def pick_channel(layer: str, ranking: np.ndarray) -> str:
 
 def show_channel(name: str, layer: Mapping[str, Any], maps: np.ndarray, channel: int, cell: CellImage) -> None:
     """One channel, large: the place on the cell where it is strongest, its map, and what excites it most."""
-    assert cell.framed is not None
     values = maps[..., channel]
     row, column = np.unravel_index(int(values.argmax()), values.shape)
     st.subheader(f"Channel {channel} of {layer['name']}", anchor=False)
@@ -193,7 +192,7 @@ def show_channel(name: str, layer: Mapping[str, Any], maps: np.ndarray, channel:
     with pictures_side:
         with st.grid(2, min_column_width=120, gap="small"):
             with st.container():
-                framed = figures.mark_place(cell.framed.pixels, (int(row), int(column)), values.shape, factor=4)
+                framed = figures.mark_place(cell.frame.pixels, (int(row), int(column)), values.shape, factor=4)
                 st.image(
                     pictures.encode_png(framed), width="stretch", alt="The cell; framed where this channel is highest"
                 )
@@ -323,11 +322,11 @@ def show_inside(name: str, layer: Mapping[str, Any], cell: CellImage | None) -> 
         open_network(cache.load_shelf().artifacts[name])
         st.skeleton(height=260)
         return
-    if cell is None or cell.framed is None:
+    if cell is None:
         if not cache.dataset_status()["available"]:
             missing_dataset(DatasetError(cache.dataset_status()["error"]), key="inside")
         return
-    values = cache_inside.compute_layers(name, cell.framed.pixels)[layer["name"]]
+    values = cache_inside.compute_layers(name, cell.frame.pixels)[layer["name"]]
     maps = figures.split_maps(values)
     if maps is None:
         show_numbers(name, layer, values)
@@ -366,9 +365,7 @@ except DatasetError as error:
     missing_dataset(error, key="inside_cells")
     looked_at = None
 opened = cache_inside.load_inside(chosen) is not None
-seen = (
-    cache_inside.compute_layers(chosen, looked_at.framed.pixels) if opened and looked_at and looked_at.framed else None
-)
+seen = cache_inside.compute_layers(chosen, looked_at.frame.pixels) if opened and looked_at else None
 with cell_side:
     show_cell(looked_at, loaded, None if seen is None else seen["logits"])
 with picker_side:

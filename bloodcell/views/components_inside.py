@@ -18,9 +18,10 @@ from bloodcell.views.uploads import (
     IMAGE_TYPES,
     MAXIMUM_UPLOAD_MB,
     CellImage,
-    cell_of_split,
+    Wish,
     choose_examples,
-    read_cell,
+    photo_of_split,
+    read_photo,
 )
 
 # Block and layer buttons: as high as their words, the share of the arithmetic as a bar at the foot of a block.
@@ -59,7 +60,7 @@ def choose_cell(key: str) -> CellImage | None:
     if chosen == UPLOAD:
         return own
     split, _, row = chosen.partition("-")
-    return cell_of_split(cache.load_split(split), int(row))
+    return photo_of_split(cache.load_split(split), int(row)).cells[0]
 
 
 def is_cell(value: str) -> bool:
@@ -82,10 +83,10 @@ def take_file(key: str) -> None:
     if file is None:
         return
     data = file.getvalue()
-    cell = read_cell(data, file.name, hashlib.sha256(data).hexdigest())
-    st.session_state[f"{key}_own"] = cell if cell.framed is not None else None
-    st.session_state[f"{key}_refused"] = cell.error
-    if cell.framed is not None:
+    photo = read_photo(data, file.name, hashlib.sha256(data).hexdigest(), Wish("crop"))
+    st.session_state[f"{key}_own"] = photo.cells[0] if photo.cells else None
+    st.session_state[f"{key}_refused"] = photo.error
+    if photo.cells:
         choose(key, UPLOAD)
 
 
