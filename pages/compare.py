@@ -10,6 +10,7 @@ import streamlit as st
 from bloodcell.dataset.classes import CLASS_NAMES
 from bloodcell.errors import BloodCellError
 from bloodcell.inference.benchmark import BENCHMARK_FILE, QUICK, Benchmark, run_benchmark, save_benchmark
+from bloodcell.inference.form_accuracy import FORMS_FILE
 from bloodcell.published import STUDY
 from bloodcell.views import cache
 from bloodcell.views import figures_compare as figures
@@ -30,6 +31,7 @@ from bloodcell.views.components import (
 from bloodcell.views.figures_f1 import f1_heat_map
 from bloodcell.views.quantities import megabytes, milliseconds
 from bloodcell.views.tables import comparison_table, describe_benchmark, limit_options
+from bloodcell.views.tables_forms import current_rows, form_points, form_table
 
 MEASUREMENT_JOB = "measurement"
 SIZE_TITLE = "Size of the float32 weights, MB"
@@ -71,6 +73,18 @@ TABLE_COLUMNS: dict[str, Any] = {
     "published_step_time_ms": st.column_config.NumberColumn(
         "ms/step published", format="%.2f", help="The study's machine and batch size are not stated: not comparable"
     ),
+}
+FORM_CONFIG: dict[str, Any] = {
+    "name": st.column_config.TextColumn("Model", pinned=True),
+    "precision": "Form",
+    "form_mb": st.column_config.NumberColumn("MB", format="%.3f", help="The LiteRT file, bytes / 1024²"),
+    "val_accuracy": st.column_config.NumberColumn("Validation", format="%.2f %%"),
+    "test_accuracy": st.column_config.NumberColumn("Test", format="%.2f %%"),
+    "changed": st.column_config.NumberColumn(
+        "Changed", help="Answers on test that differ from the model's stored ones"
+    ),
+    "latency_ms": st.column_config.NumberColumn("ms, one image", format="%.3f"),
+    "step_time_ms": st.column_config.NumberColumn("ms, 32 images", format="%.2f"),
 }
 
 
@@ -133,8 +147,8 @@ def choose_times(table: pd.DataFrame) -> tuple[pd.DataFrame, Benchmark | None]:
     return table.assign(latency_ms=[t[0] for t in times], step_time_ms=[t[1] for t in times]), own
 
 
-def show_scatters(table: pd.DataFrame, kept: pd.DataFrame, time_axis: str) -> None:
-    """Accuracy against size and against time, linked."""
+def show_scatters(table: pd.DataFrame, kept: pd.DataFrame, time_axis: str, measured: Benchmark | None) -> None:
+    """Accuracy against size and against time, linked, with the exported forms as smaller marks."""
     on = selected_models()
     families = list(dict.fromkeys(table["family"]))
     time_column, time_title = TIMES[time_axis]
@@ -145,16 +159,39 @@ def show_scatters(table: pd.DataFrame, kept: pd.DataFrame, time_axis: str) -> No
         by_time = figures.scatter_points(kept, time_column, None, on)
     panels = [(points, title) for points, title in ((by_size, SIZE_TITLE), (by_time, time_title)) if not points.empty]
     tables = pd.concat([figures.scatter_table(points, "Cost").assign(Axis=title) for points, title in panels])
+    forms = form_table(current_rows(cache.load_record(FORMS_FILE), dict(cache.load_shelf().artifacts)), measured)
+    columns = {SIZE_TITLE: "weights_mb", time_title: time_column}
+    small = [form_points(forms, kept, columns[title], on) for _, title in panels]
     mark_legend(families)
     chart_with_table(
-        figures.linked_cost_charts(panels, families, theme_mode(), height=172),
+        figures.linked_cost_charts(panels, families, theme_mode(), height=172, forms=small),
         tables,
         key="compare_scatter",
         alt="Accuracy on test against size and against time, log axes, with the Pareto front and the published figures",
     )
     hint = "Point at a mark to see the same model in both plots."
     missing = "The time axis is empty until times are measured; see below."
-    st.caption(f"Models that are on are named and drawn full. {hint if len(panels) > 1 else missing}")
+    tiny = "" if forms.empty else " Small marks: exported forms, at the size of their file."
+    st.caption(f"Models that are on are named and drawn full. {hint if len(panels) > 1 else missing}{tiny}")
+    if not forms.empty:
+        show_forms(forms[forms["name"].isin(kept["name"])])
+
+
+def show_forms(forms: pd.DataFrame) -> None:
+    """What each exported form gets right, how large its file is and how long it takes."""
+    with st.expander("Exported forms: float32, float16 and int8", icon=":material/memory:", key="compare_forms"):
+        shown = forms.assign(**{column: 100 * forms[column] for column in ("val_accuracy", "test_accuracy")})
+        st.dataframe(
+            shown,
+            hide_index=True,
+            column_order=list(FORM_CONFIG),
+            column_config=FORM_CONFIG,
+            placeholder="–",
+            key="compare_forms_table",
+            alt="Accuracy, size and time of every exported form",
+        )
+        download_csv(forms, "forms", key="compare_forms_csv")
+        st.caption("`export NAME --format litert --precision int8` writes one; int8 is calibrated on train images.")
 
 
 def show_f1(kept: pd.DataFrame) -> None:
@@ -232,7 +269,7 @@ shown, time_axis = choose_limits(timed)
 if shown.empty:
     st.info("No model meets these limits together: loosen one of them.", icon=":material/filter_alt_off:")
 else:
-    show_scatters(leaderboard, shown, time_axis)
+    show_scatters(leaderboard, shown, time_axis, benchmark)
     show_f1(shown)
     st.header("All numbers", anchor=False)
     numbers = comparison_table(shown)

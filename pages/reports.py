@@ -26,6 +26,9 @@ from bloodcell.views.components import (
     show_damaged,
     theme_mode,
 )
+from bloodcell.views.components_combined import show_calibration_test, show_combined
+from bloodcell.views.components_finer import show_finer_report
+from bloodcell.views.components_trials import show_trials
 from bloodcell.views.quantities import MISSING, percent, points
 from bloodcell.views.theme import palette
 
@@ -39,8 +42,13 @@ DEFINITIONS = f"""
   of the same network can fall outside it.
 - **AUC** and accuracy by MedMNIST's own evaluator. **Calibration error**: the mean distance between confidence and
   accuracy over 15 bins of confidence (Guo et al. 2017). Every probability is softmax(logits / T), with T fitted on val.
+- **Chance** in the calibration error: answers are drawn that are right with exactly their confidence, a thousand times
+  (consistency resampling, Vaicenavicius et al. 2019).
 - **Published** figures: {STUDY}, printed with two decimals for classes; the difference is measured minus published, in
   points, and shown for test only, because the study reports test.
+- **Finer types**: a type is as probable as its class times its share within the class, so the eight classes are the
+  sums of the eleven. Images whose name tells only the class are left out. ± of F1: bootstrap, answers drawn anew within
+  each type.
 - **FLOPs** for one image, a multiply-add counted as two.
 """
 
@@ -178,6 +186,7 @@ def show_calibration(name: str, split: str, evaluation: Evaluation) -> None:
             f"Accuracy against confidence of {name}; mean distance {percent(evaluation.ece, 2)}",
         )
         st.caption("On the dashed line, answers given with 90 % are right in 90 % of cases. Larger mark, more images.")
+        show_calibration_test(name, split)
     with right:
         st.header("What if it may say “I do not know”?", anchor=False)
         curve = risk_coverage_curve(predictions.y_true, scores)
@@ -226,7 +235,11 @@ with report_side:
 with summary_side:
     show_summary(numbers, tables.find_published_summary(chosen) if chosen_split == "test" else {})
     show_history(chosen, loaded.manifest.best_epoch)
+show_finer_report(chosen, chosen_split, key="reports")
 show_layers(chosen, loaded.model_name)
 show_calibration(chosen, chosen_split, numbers)
+show_combined(chosen, key="reports")
+if loaded.manifest.model.startswith("hemanet"):
+    show_trials("reports")
 show_card(loaded, numbers, chosen_split)
 how_computed(DEFINITIONS)

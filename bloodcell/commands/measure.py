@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bloodcell.commands.measure_finder import measure_finder
+from bloodcell.commands.measure_models import measure_combined, measure_forms
 from bloodcell.commands.output import percent, print_json, print_table, say, step_progress
 from bloodcell.commands.shelf import find_artifact, load_shelf_aloud
 from bloodcell.errors import EngineError, ImageError
@@ -27,6 +28,8 @@ def add_parser(subparsers: Any) -> None:
         ("trust", measure_trust, "cells answered and right, foreign cells and pictures without a cell refused"),
         ("robustness", measure_robustness, "blurred, badly lit, compressed test cells, in five severities"),
         ("finder", measure_finder, "marked white cells of smear fields found, and altered originals framed"),
+        ("forms", measure_forms, "what the float32, float16 and int8 forms of models get right on val and test"),
+        ("combined", measure_combined, "what eight views of each cell, and several seeds together, get right"),
         ("unseen", measure_unseen, "types that a network never saw: trains one small network per left-out type"),
     ):
         action = actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
@@ -36,6 +39,8 @@ def add_parser(subparsers: Any) -> None:
             action.add_argument(
                 "name", nargs="?", metavar="NAME", help="trained model; the default one if none is given"
             )
+        if name in ("forms", "combined"):
+            action.add_argument("names", nargs="*", metavar="NAME", help="trained models; all where none is given")
         if name in ("trust", "robustness"):
             action.add_argument("--max-images", type=int, metavar="N", help="only N test images, and store nothing")
         if name == "unseen":

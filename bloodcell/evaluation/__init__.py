@@ -2,7 +2,9 @@
 
 from bloodcell.evaluation.agreement import compare_predictions, most_confused_pairs
 from bloodcell.evaluation.calibration import (
+    CalibrationTest,
     calibration_error_interval,
+    compare_with_perfect,
     expected_calibration_error,
     fit_temperature,
     reliability_curve,
@@ -20,6 +22,7 @@ from bloodcell.evaluation.finer import FinerEvaluation, Within, finer_probabilit
 from bloodcell.evaluation.metrics import ClassReport, Evaluation, compute_confusion_matrix, wilson_interval
 
 __all__ = [
+    "CalibrationTest",
     "ClassReport",
     "Evaluation",
     "FinerEvaluation",
@@ -28,6 +31,7 @@ __all__ = [
     "calibration_error_interval",
     "choose_default",
     "compare_predictions",
+    "compare_with_perfect",
     "compute_confusion_matrix",
     "expected_calibration_error",
     "finer_probabilities",

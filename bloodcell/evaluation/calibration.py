@@ -1,5 +1,6 @@
 """How far a probability can be believed: temperature, calibration error, reliability, risk against coverage."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +10,32 @@ if TYPE_CHECKING:
 
 NUM_BINS = 15
 TEMPERATURE_RANGE = (0.05, 20.0)
+
+
+@dataclass(frozen=True)
+class CalibrationTest:
+    """A model's calibration error beside that of a perfectly calibrated model with the same confidences.
+
+    Attributes:
+        error: Expected calibration error as measured.
+        interval: Its bootstrap 95 % interval, (low, high).
+        expected_if_perfect: Mean error that chance alone gives at this number of images.
+        highest_if_perfect: Error that chance alone exceeds in one of twenty such samples.
+        p_value: Share of such samples with an error at least as large as the measured one.
+        num_images: Images in the sample.
+    """
+
+    error: float
+    interval: tuple[float, float]
+    expected_if_perfect: float
+    highest_if_perfect: float
+    p_value: float
+    num_images: int
+
+    @property
+    def differs(self) -> bool:
+        """Whether the model differs from perfect calibration, at the 5 % level."""
+        return self.p_value < 0.05
 
 
 def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
@@ -102,6 +129,48 @@ def calibration_error_interval(
     excess = resampled.mean() - expected_calibration_error(y_true, y_score, num_bins)
     low, high = np.clip(np.quantile(resampled, [0.025, 0.975]) - excess, 0, 1)
     return float(low), float(high)
+
+
+def compare_with_perfect(
+    y_true: np.ndarray,
+    y_score: np.ndarray,
+    num_bins: int = NUM_BINS,
+    num_resamples: int = 1000,
+    seed: int = 0,
+) -> CalibrationTest:
+    """Return whether a model's calibration error is more than chance gives a perfectly calibrated one.
+
+    The expected calibration error of a finite sample is above zero even for a perfect model. How far is simulated: the
+    confidences stay, and each answer is right with exactly its confidence (Vaicenavicius et al. 2019,
+    https://arxiv.org/abs/1902.06977, consistency resampling).
+
+    Args:
+        y_true: (n,) class indices.
+        y_score: (n, classes) probabilities.
+        num_bins: As in `expected_calibration_error`.
+        num_resamples: Simulated samples, and bootstrap resamples.
+        seed: Of both.
+    """
+    confidence, _ = _confidence_and_correct(y_true, y_score)
+    num_images = len(confidence)
+    in_bin = np.zeros((num_images, num_bins))
+    in_bin[np.arange(num_images), _bin_of(confidence, num_bins)] = 1
+    generator = np.random.default_rng(seed)
+    errors = []
+    for start in range(0, num_resamples, 100):
+        size = min(100, num_resamples - start)
+        right = generator.random((size, num_images)) < confidence
+        errors.append(np.abs((confidence - right) @ in_bin).sum(axis=1) / num_images)
+    simulated = np.concatenate(errors)
+    error = expected_calibration_error(y_true, y_score, num_bins)
+    return CalibrationTest(
+        error=error,
+        interval=calibration_error_interval(y_true, y_score, num_bins, num_resamples, seed),
+        expected_if_perfect=float(simulated.mean()),
+        highest_if_perfect=float(np.quantile(simulated, 0.95)),
+        p_value=float((1 + (simulated >= error).sum()) / (1 + num_resamples)),
+        num_images=num_images,
+    )
 
 
 def reliability_curve(y_true: np.ndarray, y_score: np.ndarray, num_bins: int = NUM_BINS) -> "pd.DataFrame":

@@ -15,6 +15,7 @@ from bloodcell.views.theme import Mode, family_style, palette
 
 FAINT = 0.35
 POINT_SIZE = 110
+FORM_SIZE = 32
 MOST_LABELS = 8
 
 
@@ -88,11 +89,16 @@ def cost_chart(points: pd.DataFrame, title: str, families: Sequence[str], mode: 
         mode: The ground it will stand on.
         height: Pixels of the plot.
     """
-    return _cost_layers(points, title, families, mode, _pointed()).properties(height=height)
+    return _cost_layers(points, title, families, mode, _pointed(), pd.DataFrame()).properties(height=height)
 
 
 def linked_cost_charts(
-    panels: Sequence[tuple[pd.DataFrame, str]], families: Sequence[str], mode: Mode, *, height: int
+    panels: Sequence[tuple[pd.DataFrame, str]],
+    families: Sequence[str],
+    mode: Mode,
+    *,
+    height: int,
+    forms: Sequence[pd.DataFrame] = (),
 ) -> alt.VConcatChart:
     """Return several cost charts below each other; pointing at a model in one highlights it in all.
 
@@ -101,10 +107,13 @@ def linked_cost_charts(
         families: Families in the order of the legend, as keys of the catalog.
         mode: The ground they will stand on.
         height: Pixels of each plot.
+        forms: Of each panel, the exported forms that are drawn as smaller marks (`tables_forms.form_points`).
     """
     pointed = _pointed()
+    small: list[pd.DataFrame] = [*forms, *[pd.DataFrame()] * (len(panels) - len(forms))]
     charts = [
-        _cost_layers(points, title, families, mode, pointed).properties(height=height) for points, title in panels
+        _cost_layers(points, title, families, mode, pointed, own).properties(height=height)
+        for (points, title), own in zip(panels, small, strict=True)
     ]
     with warnings.catch_warnings():  # that the panels share one parameter is what links them
         warnings.filterwarnings("ignore", "Automatically deduplicated selection parameter")
@@ -116,11 +125,16 @@ def _pointed() -> alt.Parameter:
 
 
 def _cost_layers(
-    points: pd.DataFrame, title: str, families: Sequence[str], mode: Mode, pointed: alt.Parameter
+    points: pd.DataFrame,
+    title: str,
+    families: Sequence[str],
+    mode: Mode,
+    pointed: alt.Parameter,
+    forms: pd.DataFrame,
 ) -> alt.LayerChart:
     colors = palette(mode)
     drawn = _place_labels(points)
-    x, y = _axes(drawn, title)
+    x, y = _axes(drawn if forms.empty else pd.concat([drawn, forms[["cost", "low"]]]), title)
     styles = [family_style(family, mode) for family in families]
     domain = [family_name(family) for family in families]
     opacity = alt.when(pointed).then(alt.value(1)).when("datum.on").then(alt.value(1)).otherwise(alt.value(FAINT))
@@ -150,6 +164,8 @@ def _cost_layers(
             layers.append(
                 alt.Chart(tied).mark_rule(**thin).encode(x=x("cost"), y=y("accuracy"), opacity=opacity, **ends)
             )
+    if not forms.empty:
+        layers += _form_layers(forms, x, y, marks, colors.muted)
     if not measured.empty:
         front = alt.Chart(measured[measured["front"]].sort_values("cost")).encode(x=x("cost"), y=y("accuracy"))
         size = alt.when(pointed).then(alt.value(3 * POINT_SIZE)).otherwise(alt.value(POINT_SIZE))
@@ -160,6 +176,29 @@ def _cost_layers(
         ]
     layers[-1] = layers[-1].add_params(pointed)
     return cast(alt.LayerChart, alt.layer(*layers, *_labels(drawn, x, y, colors.text, pointed)))
+
+
+def _form_layers(
+    forms: pd.DataFrame,
+    x: Callable[[str], alt.X],
+    y: Callable[[str], alt.Y],
+    marks: dict[str, Any],
+    color: str,
+) -> list[alt.Chart]:
+    """Return the exported forms as smaller marks, each tied to its model's own by a thin line."""
+    tooltip = [
+        alt.Tooltip("name:N", title="Model"),
+        alt.Tooltip("precision:N", title="Exported form"),
+        alt.Tooltip("accuracy:Q", title="Measured, %", format=".2f"),
+        alt.Tooltip("cost:Q", title="Cost of this form", format=".3~g"),
+    ]
+    base = alt.Chart(forms).encode(x=x("cost"), y=y("accuracy"), opacity=marks["opacity"])
+    tied = alt.Chart(forms[forms["main_cost"].notna()]).encode(x=x("cost"), y=y("accuracy"), opacity=marks["opacity"])
+    line = tied.mark_rule(strokeWidth=1, color=color, strokeDash=[1, 2])
+    return [
+        line.encode(x2="main_cost:Q", y2="main_accuracy:Q"),
+        base.mark_point(filled=True, size=FORM_SIZE).encode(**marks | {"tooltip": tooltip}),
+    ]
 
 
 def _axes(points: pd.DataFrame, title: str) -> tuple[Callable[[str], alt.X], Callable[[str], alt.Y]]:

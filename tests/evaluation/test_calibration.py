@@ -6,6 +6,7 @@ from scipy.special import softmax as reference_softmax
 
 from bloodcell.evaluation import (
     calibration_error_interval,
+    compare_with_perfect,
     expected_calibration_error,
     fit_temperature,
     reliability_curve,
@@ -166,3 +167,24 @@ def test_risk_coverage_by_hand_with_a_tie():
 def test_nothing_to_judge_is_a_wrong_argument(compute):
     with pytest.raises(ValueError, match="Received"):
         compute(np.zeros(0, np.int64), np.zeros((0, 8)))
+
+
+def test_a_perfect_model_is_not_told_from_perfect_and_a_boastful_one_is():
+    """Answers that are right as often as they say; then the same answers, said with more confidence than is due."""
+    generator = np.random.default_rng(4)
+    confidence = generator.uniform(0.6, 1.0, 3000)
+    rest = ((1 - confidence) / 7)[:, None]
+    y_score = np.concatenate([confidence[:, None], np.repeat(rest, 7, axis=1)], axis=1)
+    y_true = np.where(generator.random(3000) < confidence, 0, 1)
+    honest = compare_with_perfect(y_true, y_score)
+    assert not honest.differs
+    assert honest.error == pytest.approx(expected_calibration_error(y_true, y_score))
+    assert honest.expected_if_perfect < honest.highest_if_perfect < 0.03
+    assert honest.interval == calibration_error_interval(y_true, y_score)
+    boastful = compare_with_perfect(np.where(generator.random(3000) < confidence - 0.1, 0, 1), y_score)
+    assert boastful.differs and boastful.p_value < 0.01
+
+
+def test_certain_and_right_answers_have_no_error_at_all():
+    found = compare_with_perfect(np.zeros(50, int), np.eye(8)[np.zeros(50, int)])
+    assert found.error == found.expected_if_perfect == 0 and not found.differs

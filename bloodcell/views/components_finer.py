@@ -1,0 +1,92 @@
+"""The finer types, where a network tells them apart: its numbers in a report, its opinion beside an answer."""
+
+import numpy as np
+import streamlit as st
+
+from bloodcell.views import cache_finer
+from bloodcell.views import tables_finer as tables
+from bloodcell.views.components import download_csv
+from bloodcell.views.quantities import half_width, percent
+
+
+def show_finer_report(name: str, split: str, key: str) -> None:
+    """Show how well a model tells the eleven finer types apart; nothing where it does not.
+
+    Args:
+        name: Model of the shelf.
+        split: "val" or "test".
+        key: Beginning of the widgets' keys, the page's name.
+    """
+    finer = cache_finer.load_finer(name, split)
+    if finer is None:
+        return
+    st.header("Eleven finer types", anchor=False)
+    st.caption(f":material/label: {tables.OWN_LABELS}")
+    overall = finer.overall
+    figures = (
+        ("Accuracy, eleven types", overall.accuracy, overall.accuracy_interval),
+        ("Macro F1, eleven types", overall.macro_f1, finer.macro_f1_interval),
+    )
+    with st.grid(3, min_column_width=160, gap="small"):
+        for label, value, (low, high) in figures:
+            st.metric(label, f"{percent(value)} ± {100 * half_width(low, high):.1f}")
+        st.metric(
+            "Images of known type", f"{overall.n:,}", help=f"{finer.num_unknown:,} more are of a known class only"
+        )
+    st.markdown(tables.describe_anchor(finer))
+    left, right = st.columns([6, 5], gap="medium")
+    with left:
+        table = tables.finer_table(finer)
+        percentages = {
+            column: st.column_config.NumberColumn(label, format="percent")
+            for column, label in (("precision", "Precision"), ("recall", "Recall"), ("f1_score", "F1"))
+        }
+        st.dataframe(
+            table,
+            hide_index=True,
+            height="content",
+            column_config={"type": "Type", "class": "Class", "support": "Images", **percentages},
+            key=f"{key}_finer",
+            alt=f"Precision, recall and F1 of {name} for eleven finer types",
+        )
+        download_csv(table, f"{name}_{split}_finer", key=f"{key}_finer_csv")
+    with right:
+        for one in finer.within:
+            st.markdown(tables.describe_within(one))
+            st.dataframe(
+                tables.within_table(one),
+                hide_index=True,
+                key=f"{key}_within_{one.class_name.replace(' ', '_')}",
+                alt=f"Confusion of {name} within class {one.class_name}: true types down, answers across",
+            )
+
+
+def show_finer_opinion(name: str, image: np.ndarray, key: str) -> None:
+    """Show a model's finer opinion on a cell that was answered; nothing where it has none.
+
+    Call it below the verdict, and not for a cell that the guard refused.
+
+    Args:
+        name: Model of the shelf, the one that gave the verdict.
+        image: (64, 64, 3) uint8, as the network sees it.
+        key: Beginning of the widgets' keys, the page's name.
+    """
+    opinion, finer = cache_finer.find_opinion(name, image), cache_finer.load_finer(name)
+    if opinion is None or finer is None:
+        return
+    st.markdown(f"**Finer opinion.** {tables.describe_opinion(opinion, finer)}")
+    share = st.column_config.ProgressColumn(
+        "Within the class", format="percent", min_value=0.0, max_value=1.0, color="primary"
+    )
+    st.dataframe(
+        tables.opinion_table(opinion),
+        hide_index=True,
+        column_config={
+            "type": "Finer type",
+            "share": share,
+            "probability": st.column_config.NumberColumn("Probability", format="percent"),
+        },
+        key=f"{key}_finer_opinion",
+        alt=f"Finer types of class {opinion.class_name} by {name}",
+    )
+    st.caption(f":material/label: {tables.OWN_LABELS}")

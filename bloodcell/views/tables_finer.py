@@ -1,0 +1,81 @@
+"""Finer types as tables and sentences."""
+
+import pandas as pd
+
+from bloodcell.dataset import CLASS_NAMES, FINER_CLASSES
+from bloodcell.evaluation import FinerEvaluation, Within
+from bloodcell.inference.finer import FinerOpinion
+from bloodcell.views.quantities import percent, percent_interval, probability_text
+
+OWN_LABELS = (
+    "Our own labels beyond BloodMNIST, from the names of the original images: promyelocyte, myelocyte, metamyelocyte, "
+    "band and segmented neutrophil. The borders between them are gradual, and hard for people too."
+)
+PUBLISHED_ACCURACY, PUBLISHED_MACRO_F1 = 0.93, 0.90
+PUBLISHED_SOURCE = (
+    "a fine-tuned EfficientNetV2-B0 with ImageNet weights, on the larger original images and in its own split "
+    "(Abou Ali et al., Algorithms 2023, 16, 562)"
+)
+
+
+def finer_table(finer: FinerEvaluation) -> pd.DataFrame:
+    """Return precision, recall and F1, fractions, and the number of images, one row per finer type."""
+    reports = finer.overall.per_class
+    return pd.DataFrame(
+        {
+            "type": [report.name for report in reports],
+            "class": [CLASS_NAMES[label] for label in FINER_CLASSES],
+            "precision": [report.precision for report in reports],
+            "recall": [report.recall for report in reports],
+            "f1_score": [report.f1_score for report in reports],
+            "support": [report.support for report in reports],
+        }
+    )
+
+
+def within_table(within: Within) -> pd.DataFrame:
+    """Return the confusion within one class as counts, true types down and answers across."""
+    table = pd.DataFrame(within.confusion_matrix, columns=[f"called {name}" for name in within.names])
+    table.insert(0, "is", list(within.names))
+    return table
+
+
+def describe_within(within: Within) -> str:
+    """Return how well the types of one class are told apart, in a sentence."""
+    total = int(within.confusion_matrix.sum())
+    share = percent_interval(within.accuracy, *within.accuracy_interval)
+    return f"Of {total:,} images of class {within.class_name}, **{share}** are given the right type within it."
+
+
+def describe_anchor(finer: FinerEvaluation) -> str:
+    """Return what is published for eleven types on these images, beside what was measured here."""
+    low, high = finer.macro_f1_interval
+    return (
+        f"Published for eleven types: {percent(PUBLISHED_ACCURACY, 0)} average accuracy and "
+        f"{percent(PUBLISHED_MACRO_F1, 0)} macro F1, by {PUBLISHED_SOURCE}. Measured here, at 64×64: "
+        f"{percent(finer.overall.accuracy)} and {percent(finer.overall.macro_f1)} "
+        f"(95 %: {100 * low:.1f} to {100 * high:.1f} %)."
+    )
+
+
+def opinion_table(opinion: FinerOpinion) -> pd.DataFrame:
+    """Return the finer types of the answered class with their share in it and their probability."""
+    return pd.DataFrame(
+        {
+            "type": list(opinion.shares),
+            "share": list(opinion.shares.values()),
+            "probability": list(opinion.probabilities.values()),
+        }
+    )
+
+
+def describe_opinion(opinion: FinerOpinion, finer: FinerEvaluation) -> str:
+    """Return a finer opinion in a sentence, with how often such opinions are right on test."""
+    share = probability_text(opinion.shares[opinion.name])
+    sentence = f"If it is a cell of class {opinion.class_name}: **{opinion.name}**, {share} within the class."
+    within = next((one for one in finer.within if one.class_name == opinion.class_name), None)
+    if within is None:
+        return sentence
+    return (
+        f"{sentence} On test such opinions are right in {percent_interval(within.accuracy, *within.accuracy_interval)}."
+    )

@@ -1,0 +1,97 @@
+"""The table of trials: noted from runs or by hand, kept whole, shown on pages."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from bloodcell.__main__ import main
+from bloodcell.artifact.tried import Tried, load_tried, save_tried
+from tests.shelf import write_artifact
+
+APP = Path(__file__).parents[2] / "app.py"
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    path = tmp_path / "artifacts"
+    monkeypatch.setenv("BLOODCELL_ARTIFACTS", str(path))
+    return path
+
+
+def test_a_trial_is_read_from_what_was_trained(folder, capsys):
+    artifact = write_artifact(folder, "hemanet_tiny.wide", accuracy=0.95)
+    command = ["tried", "wider stem", "--from", artifact.name, "--kept", "no", "--note", "slower, no better"]
+    assert main([*command, "--json"]) == 0
+    (shown,) = json.loads(capsys.readouterr().out)
+    accuracy = artifact.load_evaluation("val")["accuracy"]
+    assert shown["val_accuracy"] == accuracy and shown["num_epochs"] == 5 and shown["source"] == artifact.name
+    (kept,) = load_tried()
+    assert kept == Tried(
+        "wider stem", "hemanet_tiny", artifact.name, 5, pytest.approx(accuracy), "no", "slower, no better"
+    )
+
+
+def test_the_same_words_replace_and_others_are_added(folder, capsys):
+    by_hand = ["--model", "hemanet_nano", "--epochs", "60"]
+    assert main(["tried", "longer", "--val", "98.4", *by_hand]) == 0
+    assert main(["tried", "dropout 0.1, not 0.2", "--val", "98.2", *by_hand, "--kept", "no"]) == 0
+    assert main(["tried", "longer", "--val", "98.5", *by_hand, "--kept", "yes"]) == 0
+    assert [(one.what, one.val_accuracy, one.kept) for one in load_tried()] == [
+        ("longer", 0.985, "yes"),
+        ("dropout 0.1, not 0.2", 0.982, "no"),
+    ]
+    rows = list(csv.reader((folder / "tried.csv").read_text().splitlines()))
+    assert rows[0][:3] == ["what", "model", "source"] and rows[1][4] == "0.985000"
+    capsys.readouterr()
+    assert main(["tried"]) == 0
+    assert "98.50 %" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--val", "98"], ["x", "--val", "98"], ["x"], ["x", "--val", "198", "--model", "cnn_4"]],
+)
+def test_an_incomplete_trial_is_wrong_usage(folder, arguments):
+    with pytest.raises(SystemExit) as caught:
+        main(["tried", *arguments])
+    assert caught.value.code == 2
+    assert load_tried() == []
+
+
+def test_an_unknown_network_or_run_is_one_sentence(folder, capsys):
+    assert main(["tried", "x", "--val", "98", "--model", "no such"]) == 1
+    assert main(["tried", "x", "--from", "runs/hemanet_tiny.s9"]) == 1
+    assert len(capsys.readouterr().err.strip().splitlines()) == 2
+
+
+def test_a_damaged_line_costs_no_other(folder, caplog):
+    save_tried([Tried("good", "hemanet_nano", "", 60, 0.98, "yes")], folder)
+    with open(folder / "tried.csv", "a", encoding="utf-8") as stream:
+        stream.write("bad,hemanet_nano,,60,1.98,yes,\nworse,hemanet_nano,,60,0.98,perhaps,\nshort\n")
+    assert [one.what for one in load_tried(folder)] == ["good"]
+    assert caplog.text.count("left out") == 3
+
+
+def test_reports_shows_the_trials_of_our_family_alone(folder):
+    save_tried(
+        [
+            Tried("longer", "hemanet_nano", "", 60, 0.985, "yes", "pays"),
+            Tried("wider", "hemanet_nano", "", 0, 0.984, "no"),
+        ],
+        folder,
+    )
+    write_artifact(folder, "hemanet_tiny")
+    write_artifact(folder, "cnn_4")
+    for name, is_shown in (("hemanet_tiny", True), ("cnn_4", False)):
+        at = AppTest.from_file(str(APP), default_timeout=120)
+        at.run()
+        at.switch_page("pages/reports.py")
+        at.query_params["reports_model"] = name
+        at.run()
+        assert not at.exception
+        assert ("What was tried" in [header.value for header in at.header]) == is_shown
+        tables = [one.value for one in at.dataframe if "tried" in one.value.columns]
+        assert [table["outcome"].tolist() for table in tables] == ([["kept", "not kept"]] if is_shown else [])
