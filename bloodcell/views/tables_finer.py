@@ -35,8 +35,8 @@ def finer_table(finer: FinerEvaluation) -> pd.DataFrame:
 
 def within_table(within: Within) -> pd.DataFrame:
     """Return the confusion within one class as counts, true types down and answers across."""
-    table = pd.DataFrame(within.confusion_matrix, columns=[f"called {name}" for name in within.names])
-    table.insert(0, "is", list(within.names))
+    table = pd.DataFrame(within.confusion_matrix, columns=list(within.names))
+    table.insert(0, "is ↓, called →", list(within.names))
     return table
 
 

@@ -7,15 +7,25 @@ import numpy as np
 import pytest
 
 from bloodcell.__main__ import main
-from bloodcell.artifact import Predictions, load_artifact, load_shelf
+from bloodcell.artifact import Predictions
 from bloodcell.dataset import load_split, prepare_images
 from bloodcell.errors import EngineError
-from bloodcell.evaluation import softmax
-from bloodcell.inference import form_accuracy, load_engine
+from bloodcell.evaluation import expected_calibration_error, softmax
+from bloodcell.inference import form_accuracy
 from bloodcell.inference.combined import find_seeds, measure_combined, measure_seeds
 from bloodcell.inference.form_accuracy import measure_forms, merge_rows
 from bloodcell.inference.views import make_views
 from tests.shelf import make_predictions, write_artifact
+
+
+class ColorEngine:
+    """Answers by the mean colour of the left half, so that turning an image changes the answer."""
+
+    def __init__(self, kernel_seed: int) -> None:
+        self._kernel = np.random.default_rng(kernel_seed).normal(0, 30, (3, 8)).astype(np.float32)
+
+    def compute_logits(self, inputs: np.ndarray) -> np.ndarray:
+        return (inputs[:, :, :32].mean(axis=(1, 2)) - 0.7) @ self._kernel
 
 
 @pytest.fixture
@@ -23,25 +33,44 @@ def splits(small_dataset):
     return [load_split("val"), load_split("test")]
 
 
-def test_a_form_is_measured_on_every_image(pooled_artifacts, splits):
-    artifact = load_artifact("hemanet_nano")
-    float16, int8 = measure_forms([artifact], splits, ("float16", "int8"))
-    engine = load_engine(artifact)
+@pytest.fixture
+def artifact(splits, tmp_path):
+    """A model whose stored answers are those of an engine."""
+    engine = ColorEngine(0)
+    stored = [
+        Predictions(one.name, one.labels, engine.compute_logits(prepare_images(one.images)), one.image_hashes)
+        for one in splits
+    ]
+    return write_artifact(tmp_path / "artifacts", "cnn_4", predictions=stored)
+
+
+def test_a_form_is_measured_on_every_image(artifact, splits, tmp_path, monkeypatch):
+    """The float16 form answers as stored; the int8 form here is another network altogether."""
+    forms = {precision: tmp_path / f"{precision}.tflite" for precision in ("float16", "int8")}
+    for path, size in zip(forms.values(), (900, 500), strict=True):
+        path.write_bytes(b"0" * size)
+    engines = {forms["float16"]: ColorEngine(0), forms["int8"]: ColorEngine(1)}
+    monkeypatch.setattr(form_accuracy, "ensure_litert", lambda artifact, precision: forms[precision])
+    monkeypatch.setattr(form_accuracy, "Engine", engines.__getitem__)
+    reports = []
+    float16, int8 = measure_forms([artifact], splits, ("float16", "int8"), lambda *report: reports.append(report))
     for split in splits:
-        right = engine.compute_logits(prepare_images(split.images)).argmax(axis=1) == split.labels
-        assert float16[split.name]["count"] == right.sum() and float16[split.name]["n"] == split.num_images
-        assert float16[split.name]["changed"] == 0
-    assert float16["litert_bytes"] == artifact.litert_path.stat().st_size
-    assert int8["litert_bytes"] < float16["litert_bytes"] * 1.2
-    assert int8["test"]["count"] >= 0.6 * float16["test"]["count"]
+        inputs = prepare_images(split.images)
+        own, other = (engines[forms[name]].compute_logits(inputs).argmax(axis=1) for name in ("float16", "int8"))
+        assert float16[split.name]["count"] == (own == split.labels).sum()
+        assert float16[split.name]["n"] == split.num_images and float16[split.name]["changed"] == 0
+        assert int8[split.name]["count"] == (other == split.labels).sum()
+        assert int8[split.name]["changed"] == (own != other).sum() > 0
+    assert (float16["litert_bytes"], int8["litert_bytes"]) == (900, 500)
+    assert reports[0][:2] == (0, 2) and reports[-1][:2] == (2, 2)
 
 
-def test_a_form_that_cannot_be_built_has_a_sentence(small_artifacts, splits, monkeypatch):
+def test_a_form_that_cannot_be_built_has_a_sentence(artifact, splits, monkeypatch):
     def refuse(artifact, precision):
         raise EngineError("It crashes.")
 
     monkeypatch.setattr(form_accuracy, "ensure_litert", refuse)
-    (row,) = measure_forms([load_artifact("cnn_3")], splits, ("int8",))
+    (row,) = measure_forms([artifact], splits, ("int8",))
     assert row["error"] == "It crashes." and "test" not in row
 
 
@@ -58,16 +87,15 @@ def test_new_rows_replace_those_of_the_same_model_and_form():
     ]
 
 
-def test_eight_views_are_the_mean_of_their_probabilities(pooled_artifacts, splits):
-    artifact = load_artifact("hemanet_nano")
-    engine = load_engine(artifact)
+def test_eight_views_are_the_mean_of_their_probabilities(artifact, splits):
+    engine, test = ColorEngine(0), splits[1]
     row = measure_combined(artifact, {}, engine, splits)
-    test = splits[1]
-    scores = [softmax(engine.compute_logits(np.ascontiguousarray(view)), artifact.manifest.temperature)
-              for view in make_views(prepare_images(test.images))]  # fmt: skip
-    right = np.mean(scores, axis=0).argmax(axis=1) == test.labels
+    views = make_views(prepare_images(test.images))
+    scores = np.mean([softmax(engine.compute_logits(view), artifact.manifest.temperature) for view in views], axis=0)
+    right = scores.argmax(axis=1) == test.labels
     assert row["views"]["test"]["count"] == right.sum()
-    assert row["single"]["test"]["share"] == artifact.load_evaluation("test")["accuracy"]
+    assert row["views"]["test"]["ece"] == pytest.approx(expected_calibration_error(test.labels, scores), abs=1e-6)
+    assert row["single"]["test"]["share"] == pytest.approx(artifact.load_evaluation("test")["accuracy"])
     assert row["seeds"] is None
 
 
@@ -100,17 +128,14 @@ def test_seeds_together_are_the_mean_over_trainings(tmp_path):
     assert measure_seeds(members[:1]) is None
 
 
-def test_the_commands_keep_other_models_rows(pooled_artifacts_folder, small_dataset, tmp_path, monkeypatch, capsys):
-    import shutil
-
-    folder = tmp_path / "artifacts"
-    shutil.copytree(pooled_artifacts_folder, folder)
+def test_the_commands_keep_other_models_rows(artifact, monkeypatch, capsys):
+    folder = artifact.directory.parent
     monkeypatch.setenv("BLOODCELL_ARTIFACTS", str(folder))
-    name = next(iter(load_shelf().artifacts))
-    assert main(["measure", "combined", name]) == 0
+    monkeypatch.setattr("bloodcell.inference.engine.load_engine", lambda artifact: ColorEngine(0))
+    assert main(["measure", "combined", artifact.name]) == 0
     assert "eight views" in capsys.readouterr().out
     record = json.loads((folder / "combined.json").read_text())
     record["rows"].append({"model": {"name": "zzz", "files": {}}})
     (folder / "combined.json").write_text(json.dumps(record))
     assert main(["measure", "combined", "--json"]) == 0
-    assert [row["model"]["name"] for row in json.loads(capsys.readouterr().out)["rows"]] == [name, "zzz"]
+    assert [row["model"]["name"] for row in json.loads(capsys.readouterr().out)["rows"]] == [artifact.name, "zzz"]
