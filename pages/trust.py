@@ -44,15 +44,15 @@ NEVER_SEEN = (
     "parasite, a damaged or an unusual cell is none of the eight: it is refused, or it gets one of their names. "
     "Nothing here finds disease, and no figure on this page says how often a blast would be refused."
 )
-HOW = """
+HOW = f"""
 - **Answered**: all three guards let the image by and one type remains possible. **Right**: the answer is the label.
   Behind every share stand its counts; intervals are Wilson's, 95 % (Wilson 1927).
 - **The pixels**: 36 numbers on colours, layout and detail, their density under a mixture of Gaussians fitted on train;
   the limit lets 99.9 % of val by. **The features**: Mahalanobis distance to the nearest class mean (Lee et al. 2018);
   the limit lets 99.9 % of val by. Networks that do not pool a last feature map go without this look.
 - **Possible types**: split conformal prediction (Vovk et al. 2005; sets as in Sadinle et al. 2019) on probabilities
-  averaged over the eight symmetric views, calibrated on val. At 99 % coverage the set of a new cell *of the same kind*
-  holds the right type with at least 99 % probability, over all types together; a single type can lie below.
+  averaged over the eight symmetric views, calibrated on val. At {100 * COVERAGE:g} % coverage the set of a new cell *of the
+  same kind* holds the right type with at least that probability, over all types together; a single type can lie below.
 - Limits were chosen on val alone. Foreign fields and pictures without a cell set none.
 - **Spoiled images** follow MedMNIST-C (Di Salvo et al. 2024), which has 224 pixels a side: at 64 pixels lengths are
   scaled, strengths are theirs; the stain shift is ours (haematoxylin and eosin stronger or weaker, by up to 40 %).
