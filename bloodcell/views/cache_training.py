@@ -58,10 +58,9 @@ def curves_figure(runs: list[live.LiveRun], measure: str, axis: str, mode: Mode)
     return _curves_figure(tuple(log_key(run) for run in runs), measure, axis, mode, curves)
 
 
-def matrix_figure(run: live.LiveRun, mode: Mode) -> "go.Figure | None":
-    """Return the confusion matrix of a run's latest look at its val cells, or None before the first."""
-    progress = load_progress(run)
-    return None if not progress.looks else _matrix_figure(log_key(run), mode, progress.looks[-1]["matrix"])
+def matrix_figure(run: live.LiveRun, mode: Mode) -> "go.Figure":
+    """Return the confusion matrix of a run's latest look at its val cells; it has looked at least once."""
+    return _matrix_figure(log_key(run), mode, load_progress(run).looks[-1]["matrix"])
 
 
 def sample_tile(row: int, label: int) -> bytes | None:

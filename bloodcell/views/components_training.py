@@ -216,7 +216,9 @@ def _live_view(chosen: list[str], axis: str, allowed: bool) -> None:
                 key=f"train_{measure}",
                 alt=f"{title} of {labels} while training, on training images and on val",
             )
-    _answers(shown[0])
+    looked_at = [run for run in shown if cache_training.load_progress(run).looks]
+    if looked_at:
+        _answers(looked_at[0])
 
 
 def _run_card(run: LiveRun, allowed: bool) -> None:
@@ -274,15 +276,12 @@ def run_buttons(run: LiveRun, where: str) -> None:
 def _answers(run: LiveRun) -> None:
     """What the network says of the val cells that it is asked about again and again."""
     progress = cache_training.load_progress(run)
-    figure = cache_training.matrix_figure(run, theme_mode())
-    if figure is None:
-        return
     look = progress.looks[-1]
     left, right = st.columns(2, gap="small")
     with left:
         st.markdown(f"**What it mixes up** :small[:gray[{len(progress.cells['rows'])} val cells, run {run.number}]]")
         chart_with_table(
-            figure,
+            cache_training.matrix_figure(run, theme_mode()),
             tables_training.matrix_table(look["matrix"]),
             key="train_matrix",
             alt=f"Confusion matrix of run {run.number}: {percent(look['accuracy'])} of the val cells are right",
