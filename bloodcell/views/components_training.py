@@ -287,8 +287,8 @@ def _answers(run: LiveRun) -> None:
             alt=f"Confusion matrix of run {run.number}: {percent(look['accuracy'])} of the val cells are right",
         )
     with right:
-        st.markdown("**What it answers now** :small[:gray[border: the true class]]")
-        with st.grid("auto", min_column_width=88, gap="xsmall"):
+        st.markdown("**What it answers now** :small[:gray[true class above, answer below]]")
+        with st.grid("auto", min_column_width=72, gap="xsmall"):
             for sample in tables_training.list_samples(progress):
                 _sample(sample)
 
@@ -297,12 +297,10 @@ def _sample(sample: tables_training.Sample) -> None:
     """One val cell with the network's answer."""
     label, answer, sure = sample.label, sample.answer, percent(sample.probability, 0)
     verdict = ":green[✓]" if sample.right else ":red[✗]"
-    words = f"{verdict} {CLASS_GLYPHS[answer]} {CLASS_CODES[answer]} {sure}"
+    words = f"{CLASS_GLYPHS[label]} {CLASS_CODES[label]}  \n{verdict} {CLASS_CODES[answer]} {sure}"
     tile = cache_training.sample_tile(sample.row, label)
     with st.container(gap=None):
-        if tile is None:
-            st.markdown(f"{CLASS_GLYPHS[label]} {CLASS_CODES[label]}")
-        else:
+        if tile is not None:
             judged = "right" if sample.right else "wrong"
             said = f"True: {CLASS_NAMES[label]}; answered {CLASS_NAMES[answer]}, {sure}, {judged}"
             st.image(tile, width="stretch", alt=said)
