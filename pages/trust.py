@@ -51,8 +51,9 @@ HOW = f"""
   the limit lets 99.9 % of val by. **The features**: Mahalanobis distance to the nearest class mean (Lee et al. 2018);
   the limit lets 99.9 % of val by. Networks that do not pool a last feature map go without this look.
 - **Possible types**: split conformal prediction (Vovk et al. 2005; sets as in Sadinle et al. 2019) on probabilities
-  averaged over the eight symmetric views, calibrated on val. At {100 * COVERAGE:g} % coverage the set of a new cell *of the
-  same kind* holds the right type with at least that probability, over all types together; a single type can lie below.
+  averaged over the eight symmetric views, calibrated on val. At {100 * COVERAGE:g} % coverage the set of a new cell
+  *of the same kind* holds the right type with at least that probability, over all types together; a single type can lie
+  below.
 - Limits were chosen on val alone. Foreign fields and pictures without a cell set none.
 - **Spoiled images** follow MedMNIST-C (Di Salvo et al. 2024), which has 224 pixels a side: at 64 pixels lengths are
   scaled, strengths are theirs; the stain shift is ours (haematoxylin and eosin stronger or weaker, by up to 40 %).
