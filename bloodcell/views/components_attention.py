@@ -62,7 +62,7 @@ def show_attention(images: Pictures, scores: dict[str, dict[str, np.ndarray]]) -
     if not shown:
         st.info("Choose up to four of the models that are on.", icon=":material/visibility:")
         return
-    with st.grid(len(shown), min_column_width=190, gap="small"):
+    with st.grid(MOST_MODELS, min_column_width=190, gap="small"):
         for name in shown:
             with st.container(border=True, gap="xsmall"):
                 classes = {title: _class_of(target, by_name[name]) for title, by_name in scores.items()}
