@@ -11,7 +11,8 @@ from bloodcell.dataset.classes import CLASS_NAMES
 from bloodcell.errors import BloodCellError
 from bloodcell.inference.benchmark import BENCHMARK_FILE, QUICK, Benchmark, run_benchmark, save_benchmark
 from bloodcell.inference.form_accuracy import FORMS_FILE
-from bloodcell.published import STUDY
+from bloodcell.models.graphs import load_graphs
+from bloodcell.published import STUDY, load_summary
 from bloodcell.views import cache
 from bloodcell.views import figures_compare as figures
 from bloodcell.views.background import OnProgress, find_job, start_job
@@ -31,6 +32,7 @@ from bloodcell.views.components import (
 from bloodcell.views.figures_f1 import f1_heat_map
 from bloodcell.views.quantities import megabytes, milliseconds
 from bloodcell.views.tables import comparison_table, describe_benchmark, limit_options
+from bloodcell.views.tables_compare import place_published, untrained_rows
 from bloodcell.views.tables_forms import current_rows, form_points, form_table
 
 MEASUREMENT_JOB = "measurement"
@@ -51,7 +53,8 @@ DEFINITIONS = f"""
   machine and from another kind of step, so they have an axis of their own.
 - **Pareto front** (dashed): models that no other beats in both accuracy and cost.
 - **F1** of a class: 2 · precision · recall / (precision + recall).
-- **Hollow marks**: {STUDY}. The line ties each to the same network as measured here.
+- **Hollow marks**: {STUDY}. The line ties each to the same network as measured here. Where the study printed an
+  accuracy and no memory, the mark stands at the size of the graph.
 """
 TABLE_COLUMNS: dict[str, Any] = {
     "rank": st.column_config.NumberColumn("#", width=40, pinned=True, help="By accuracy on test, among all models"),
@@ -102,13 +105,14 @@ def choose_limit(label: str, values: pd.Series, write: Callable[[float], str], k
     )
 
 
-def choose_limits(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+def choose_limits(table: pd.DataFrame, untrained: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, str]:
     """Let the reader set a lowest accuracy, the highest costs, and the time that is drawn.
 
     Returns:
-        The models that meet the limits, and a key of TIMES.
+        The models that meet the limits, the networks of the study that are not trained here and meet them by their
+        published accuracy and the size of their graph, and a key of TIMES.
     """
-    lowest = int(100 * table["test_accuracy"].min())
+    lowest = int(100 * pd.concat([table["test_accuracy"], untrained["published_accuracy"]]).min())
     with st.grid(4, min_column_width=150, gap="medium"):
         accuracy = st.slider(
             "Lowest accuracy", lowest, 99, lowest, key="compare_accuracy", persist_state="session", format="%d %%"
@@ -120,7 +124,10 @@ def choose_limits(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     kept &= table["weights_mb"] <= size
     if math.isfinite(time):  # without this limit, models that were not timed stay
         kept &= table["latency_ms"] <= time
-    return table[kept].reset_index(drop=True), axis
+    known = (untrained["published_accuracy"] >= accuracy / 100) & (untrained["weights_mb"] <= size)
+    if math.isfinite(time):
+        known &= False
+    return table[kept].reset_index(drop=True), untrained[known].reset_index(drop=True), axis
 
 
 def choose_times(table: pd.DataFrame) -> tuple[pd.DataFrame, Benchmark | None]:
@@ -148,11 +155,14 @@ def choose_times(table: pd.DataFrame) -> tuple[pd.DataFrame, Benchmark | None]:
 
 
 def show_scatters(table: pd.DataFrame, kept: pd.DataFrame, time_axis: str, measured: Benchmark | None) -> None:
-    """Accuracy against size and against time, linked, with the exported forms as smaller marks."""
+    """Accuracy against size and against time, linked, with the exported forms as smaller marks.
+
+    Of what is not trained the published figure stands alone.
+    """
     on = selected_models()
     families = list(dict.fromkeys(table["family"]))
     time_column, time_title = TIMES[time_axis]
-    by_size = figures.scatter_points(kept, "weights_mb", "published_memory_mb", on)
+    by_size = figures.scatter_points(place_published(kept), "weights_mb", "published_memory_mb", on)
     if time_axis == PUBLISHED_STEP:
         by_time = figures.published_points(kept, time_column, on)
     else:
@@ -265,14 +275,15 @@ if leaderboard.empty:
     missing_artifact()
     st.stop()
 timed, benchmark = choose_times(leaderboard)
-shown, time_axis = choose_limits(timed)
-if shown.empty:
+shown, only_published, time_axis = choose_limits(timed, untrained_rows(timed, load_summary(), load_graphs()))
+everything = pd.concat([shown, only_published], ignore_index=True) if len(only_published) else shown
+if everything.empty:
     st.info("No model meets these limits together: loosen one of them.", icon=":material/filter_alt_off:")
 else:
-    show_scatters(leaderboard, shown, time_axis, benchmark)
+    show_scatters(everything, everything, time_axis, benchmark)
     show_f1(shown)
     st.header("All numbers", anchor=False)
-    numbers = comparison_table(shown)
+    numbers = comparison_table(everything)
     st.dataframe(
         numbers,
         hide_index=True,
@@ -280,9 +291,14 @@ else:
         column_order=list(TABLE_COLUMNS),
         placeholder="–",
         key="compare_table",
-        alt="Every number of every model that meets the limits",
+        alt="Every number of every model that meets the limits, and what the study printed of the others",
     )
     download_csv(numbers, "compare", key="compare_csv")
+    if len(only_published):
+        st.caption(
+            f"Not trained here, so without a measured number: {', '.join(only_published['name'])}. "
+            f"`./dev python -m bloodcell train --all` trains them."
+        )
 st.header("Times on this machine", anchor=False)
 offer_measurement()
 data_source_line()

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from bloodcell.published import STUDY, load_summary
-from bloodcell.views import cache
+from bloodcell.views import cache, cache_findings
 from bloodcell.views import figures_compare as figures
 from bloodcell.views.components import (
     benchmark_line,
@@ -27,6 +27,8 @@ from bloodcell.views.quantities import megabytes, milliseconds, percent, percent
 from bloodcell.views.tables import Answer, best_published, find_answers, leaderboard_table
 
 REPORTS_PAGE = Path(__file__).with_name("reports.py")
+FINDINGS_PAGE = Path(__file__).with_name("findings.py")
+STUDY_QUESTIONS = ("lightweight", "attention", "depth")
 REPORTS_MODEL_KEY = "reports_model"
 MOST_ROWS = 12
 SIZE_TITLE = "Size, MB"
@@ -174,6 +176,17 @@ def show_published_only() -> None:
     st.caption(STUDY)
 
 
+def show_questions() -> None:
+    """The study's three questions, each with its answer in a line and the way to the evidence."""
+    st.header("What the study asked", anchor=False)
+    findings = cache_findings.load_evidence().findings
+    for key in STUDY_QUESTIONS:
+        finding = findings[key]
+        with st.container(gap=None):
+            st.page_link(FINDINGS_PAGE, label=f"**{finding.question}**", icon=":material/science:")
+            st.markdown(finding.short)
+
+
 leaderboard = cache.leaderboard()
 scope = f" {len(leaderboard)} trained networks, eight types of cell, the same test images for all."
 open_page(
@@ -197,6 +210,7 @@ with left:
     show_leaderboard(leaderboard)
 with right:
     show_scatter(leaderboard)
+show_questions()
 benchmark_line(cache.load_benchmark())
 untrained = sorted(set(summary["name"]) - set(leaderboard["name"]))
 if untrained:

@@ -1,5 +1,6 @@
 """Which trials of an experiment are trained, and where their results lie."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
@@ -59,6 +60,34 @@ def find_trial(shelf: Shelf, trial: Trial, dataset_md5: str | None = None) -> Tr
 def find_trials(shelf: Shelf, trials: Sequence[Trial], dataset_md5: str | None = None) -> list[TrialState]:
     """Return what the shelf holds of each trial, in their order."""
     return [find_trial(shelf, trial, dataset_md5) for trial in trials]
+
+
+def find_repeats(shelf: Shelf, name: str) -> tuple[Artifact, ...]:
+    """Return every training of one network that differs in the seed alone, by seed: its artifact and the runs like it.
+
+    Args:
+        shelf: Everything trained.
+        name: Name of an artifact; without it on the shelf there are no repeats of it.
+    """
+    artifact = shelf.artifacts.get(name)
+    if artifact is None:
+        return ()
+    own, md5 = _fields(artifact.manifest.recipe), artifact.manifest.dataset["md5"]
+    by_seed = {
+        run.manifest.seed: run
+        for run in shelf.runs.values()
+        if run.model_name == artifact.model_name
+        and _fields(run.manifest.recipe) == own
+        and run.manifest.dataset["md5"] == md5
+    }
+    by_seed[artifact.manifest.seed] = artifact
+    return tuple(by_seed[seed] for seed in sorted(by_seed))
+
+
+def find_common_dataset(shelf: Shelf) -> str | None:
+    """Return the MD5 of the dataset file that most artifacts and runs were trained on; None on an empty shelf."""
+    counts = Counter(one.manifest.dataset["md5"] for one in (*shelf.artifacts.values(), *shelf.runs.values()))
+    return counts.most_common(1)[0][0] if counts else None
 
 
 def _differing(artifact: Artifact, trial: Trial, dataset_md5: str | None) -> str:

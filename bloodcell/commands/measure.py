@@ -30,6 +30,11 @@ def add_parser(subparsers: Any) -> None:
         ("finder", measure_finder, "marked white cells of smear fields found, and altered originals framed"),
         ("forms", measure_forms, "what the float32, float16 and int8 forms of models get right on val and test"),
         ("combined", measure_combined, "what eight views of each cell, and several seeds together, get right"),
+        (
+            "ladder",
+            measure_ladder,
+            "what the networks of the ladder cost: they are timed untrained, on a quiet machine",
+        ),
         ("unseen", measure_unseen, "types that a network never saw: trains one small network per left-out type"),
     ):
         action = actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
@@ -43,6 +48,8 @@ def add_parser(subparsers: Any) -> None:
             action.add_argument("names", nargs="*", metavar="NAME", help="trained models; all where none is given")
         if name in ("trust", "robustness"):
             action.add_argument("--max-images", type=int, metavar="N", help="only N test images, and store nothing")
+        if name == "ladder":
+            action.add_argument("--quick", action="store_true", help="under a minute, less exact, and store nothing")
         if name == "unseen":
             action.add_argument("--model", default=UNSEEN_MODEL, help=f"network to train ({UNSEEN_MODEL})")
             action.add_argument("--epochs", type=int, default=UNSEEN_EPOCHS, help=f"epochs of each ({UNSEEN_EPOCHS})")
@@ -109,6 +116,30 @@ def measure_robustness(options: argparse.Namespace) -> int:
         print_json(record)
     else:
         _print_robustness(record)
+    return 0
+
+
+def measure_ladder(options: argparse.Namespace) -> int:
+    """Time every network of the ladder, and store the record beside the artifacts."""
+    from bloodcell.files import artifacts_directory
+    from bloodcell.inference import ladder_times
+    from bloodcell.inference.benchmark import FULL, QUICK, save_benchmark
+    from bloodcell.training.experiments import LADDER_NETWORKS
+
+    names = list(LADDER_NETWORKS.values())
+    with step_progress() as on_progress:
+        record = ladder_times.measure_ladder(names, QUICK if options.quick else FULL, on_progress)
+    if not options.quick:
+        path = artifacts_directory() / ladder_times.LADDER_TIMES_FILE
+        save_benchmark(record, path)
+        say(f"Stored in {path}.")
+    if options.json:
+        print_json(record)
+    else:
+        print_table(
+            ("network", "ms, one image", "ms, 32 images"),
+            [(row["name"], f"{row['latency_ms_median']:.3f}", f"{row['step_time_ms']:.2f}") for row in record["rows"]],
+        )
     return 0
 
 

@@ -114,7 +114,7 @@ def gather_trainings(trainings: Sequence[tuple[int, Any]]) -> Repeated:
     reference = trainings[0][1]
     rows = [np.arange(len(reference.y_true))]
     for _, other in trainings[1:]:
-        rows.append(_rows_of(reference.image_hashes, other.image_hashes))
+        rows.append(match_rows(reference.image_hashes, other.image_hashes))
     kept = np.all([found >= 0 for found in rows], axis=0)
     y_pred = [
         predictions.logits.argmax(axis=1)[found[kept]] for (_, predictions), found in zip(trainings, rows, strict=True)
@@ -134,7 +134,7 @@ def shares_images(first: Repeated, second: Repeated) -> bool:
 
 def compare_repeated(first: Repeated, second: Repeated, num_classes: int) -> Change:
     """Return how the first network differs from the second."""
-    rows = _rows_of(first.image_hashes, second.image_hashes)
+    rows = match_rows(first.image_hashes, second.image_hashes)
     rows_first = np.flatnonzero(rows >= 0)
     if not len(rows_first):
         raise ValueError("Expected two networks measured on shared images. Received: none is shared")
@@ -165,7 +165,7 @@ def compare_repeated(first: Repeated, second: Repeated, num_classes: int) -> Cha
     )
 
 
-def _rows_of(wanted: np.ndarray, hashes: np.ndarray) -> np.ndarray:
+def match_rows(wanted: np.ndarray, hashes: np.ndarray) -> np.ndarray:
     """Return for each wanted hash its row in `hashes`, (n,) int64, -1 for none; repeated hashes pair up in order."""
     if np.array_equal(wanted, hashes):
         return np.arange(len(wanted))

@@ -119,12 +119,12 @@ class Benchmark:
         }
 
 
-def load_benchmark(directory: Path | None = None) -> Benchmark | None:
-    """Return the record that lies in a folder, the artifacts' own by default; None where there is none.
+def load_benchmark(directory: Path | None = None, file_name: str = BENCHMARK_FILE) -> Benchmark | None:
+    """Return a record that lies in a folder, the artifacts' own by default; None where there is none.
 
     A record that cannot be read is said in the log and counts as none: timings are no reason to stop a page.
     """
-    path = (directory or artifacts_directory()) / BENCHMARK_FILE
+    path = (directory or artifacts_directory()) / file_name
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         wanted = {"date", "machine", "threads", "note", "rows"}

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from bloodcell.files import write_atomically
 from bloodcell.models.catalog import graph_names, graph_of
-from bloodcell.models.combinations import Combination, all_combinations
+from bloodcell.models.combinations import Combination, all_combinations, parse_combination
 
 if TYPE_CHECKING:
     import keras
@@ -127,8 +127,12 @@ def load_graphs() -> dict[str, dict[str, Any]]:
 
 
 def find_graph(name: str) -> dict[str, Any] | None:
-    """Return what `describe_model` says of the graph of a model or an artifact; None where it is not listed."""
-    return load_graphs().get(graph_of(name))
+    """Return what `describe_model` says of the graph of a model, an artifact or a combination; None if not listed."""
+    graph = graph_of(name)
+    combination = parse_combination(graph)
+    if combination is not None:
+        return load_combination_graphs()[graph_name(combination)]
+    return load_graphs().get(graph)
 
 
 def format_graphs(graphs: dict[str, dict[str, Any]]) -> str:

@@ -35,7 +35,7 @@ def scatter_points(table: pd.DataFrame, cost: str, published_cost: str | None, o
         {
             "name": table["name"],
             "family": table["family"].map(family_name),
-            "cost": table[cost],
+            "cost": table[cost].where(table["test_accuracy"].notna()),
             "accuracy": 100 * table["test_accuracy"],
             "low": 100 * table["test_low"],
             "high": 100 * table["test_high"],

@@ -103,12 +103,13 @@ def _answer(title: str, row: pd.Series, best: pd.Series, rule: str) -> Answer:
 def leaderboard_table(table: pd.DataFrame) -> pd.DataFrame:
     """Return the leaderboard in a reader's units and order of columns, ranked by test accuracy.
 
-    Equal accuracies share a rank. Accuracies are percent, `bar` repeats the accuracy as a fraction for a bar.
+    Equal accuracies share a rank, and what is not trained has none. Accuracies are percent, `bar` repeats the accuracy
+    as a fraction for a bar.
     """
     margins = [half_width(low, high) for low, high in zip(table["test_low"], table["test_high"], strict=True)]
     return pd.DataFrame(
         {
-            "rank": table["test_accuracy"].rank(method="min", ascending=False).astype(int),
+            "rank": table["test_accuracy"].rank(method="min", ascending=False).astype("Int64"),
             "name": table["name"],
             "measured": 100 * table["test_accuracy"],
             "margin": [100 * margin for margin in margins],

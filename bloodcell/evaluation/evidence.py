@@ -1,0 +1,187 @@
+"""How two networks differ on the same images, with one seed or several each, and what may be claimed from it.
+
+A difference is claimed only where three things agree: its bootstrap interval leaves out zero, the test is significant
+after Holm's correction for all comparisons of the same question, and it is larger than what training again would give.
+The last is `ONE_SEED_LIMIT` where either network was trained once; else no seed of the better one may fall to the level
+of any seed of the other.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from bloodcell.evaluation.comparison import holm_correction
+from bloodcell.evaluation.repeated import Repeated, match_rows
+
+ONE_SEED_LIMIT = 0.003
+"""Differences below 0.3 points are no evidence where a network was trained once."""
+SIGNIFICANCE = 0.05
+NUM_RESAMPLES = 2_000
+NUM_SIGN_FLIPS = 10_000
+_MOST_CELLS = 4_000_000
+"""Numbers held at once while signs are flipped."""
+
+Verdict = Literal["better", "worse", "undecided"]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """How network a differs from network b on the images that both answered.
+
+    Attributes:
+        a, b: Names.
+        seeds_a, seeds_b: Seeds of their trainings.
+        accuracy_a, accuracy_b: Mean accuracy over the trainings, on the shared images.
+        spread_a, spread_b: Standard deviation over the seeds (n − 1 below); NaN with one seed.
+        difference: Mean accuracy of a minus that of b.
+        interval: Bootstrap 95 % interval of the difference, over images and seeds.
+        p_value: Two-sided. With one training each McNemar's exact test; else signs of the images' differences flipped
+            at random, which is its form for shares.
+        p_corrected: The same after Holm's correction for all comparisons of one question.
+        num_more_a, num_more_b: Images that a, or b, gets right more often.
+        num_images: Images in all.
+        are_apart: No training of the more accurate one is as low as any of the other.
+    """
+
+    a: str
+    b: str
+    seeds_a: tuple[int, ...]
+    seeds_b: tuple[int, ...]
+    accuracy_a: float
+    accuracy_b: float
+    spread_a: float
+    spread_b: float
+    difference: float
+    interval: tuple[float, float]
+    p_value: float
+    p_corrected: float
+    num_more_a: int
+    num_more_b: int
+    num_images: int
+    are_apart: bool
+
+    @property
+    def num_seeds(self) -> int:
+        """Trainings of the network that was trained less often."""
+        return min(len(self.seeds_a), len(self.seeds_b))
+
+    @property
+    def is_significant(self) -> bool:
+        """Whether interval and corrected test both leave out "no difference" on these images."""
+        return self.p_corrected < SIGNIFICANCE and self.interval[0] * self.interval[1] > 0
+
+    @property
+    def exceeds_chance_of_training(self) -> bool:
+        """Whether training again would not be expected to undo the difference."""
+        return abs(self.difference) >= ONE_SEED_LIMIT - 1e-12 if self.num_seeds == 1 else self.are_apart
+
+    @property
+    def verdict(self) -> Verdict:
+        """What may be claimed of a against b."""
+        if not (self.is_significant and self.exceeds_chance_of_training):
+            return "undecided"
+        return "better" if self.difference > 0 else "worse"
+
+
+def find_evidence(a: str, b: str, first: Repeated, second: Repeated, seed: int = 0) -> Evidence:
+    """Return how two networks differ; `p_corrected` is `p_value` until `correct_together` is asked.
+
+    Args:
+        a, b: What the networks are called.
+        first, second: Their trainings.
+        seed: Of the resampling; the same seed gives the same interval.
+
+    Raises:
+        ValueError: They were measured on no common image.
+    """
+    rows = match_rows(first.image_hashes, second.image_hashes)
+    kept = np.flatnonzero(rows >= 0)
+    if not len(kept):
+        raise ValueError(f"Expected {a} and {b} to be measured on shared images. Received: none is shared")
+    right_a = (first.y_pred == first.y_true)[:, kept]
+    right_b = (second.y_pred == second.y_true)[:, rows[kept]]
+    accuracies_a, accuracies_b = right_a.mean(axis=1), right_b.mean(axis=1)
+    # Counts instead of shares: whole numbers add up exactly, so that images on which both are equal count as equal.
+    scores = len(right_b) * right_a.sum(axis=0) - len(right_a) * right_b.sum(axis=0)
+    low, high = sorted((accuracies_a, accuracies_b), key=lambda one: one.mean())
+    p_value = _test_signs(scores, seed)
+    return Evidence(
+        a=a,
+        b=b,
+        seeds_a=first.seeds,
+        seeds_b=second.seeds,
+        accuracy_a=float(accuracies_a.mean()),
+        accuracy_b=float(accuracies_b.mean()),
+        spread_a=_spread(accuracies_a),
+        spread_b=_spread(accuracies_b),
+        difference=float(scores.sum() / (len(right_a) * len(right_b) * len(kept))),
+        interval=_bootstrap(right_a, right_b, seed),
+        p_value=p_value,
+        p_corrected=p_value,
+        num_more_a=int((scores > 0).sum()),
+        num_more_b=int((scores < 0).sum()),
+        num_images=len(kept),
+        are_apart=bool(low.max() < high.min()),
+    )
+
+
+def correct_together(evidence: Iterable[Evidence]) -> list[Evidence]:
+    """Return the comparisons of one question with their p-values corrected for testing all of them (Holm 1979)."""
+    listed = list(evidence)
+    corrected = holm_correction([one.p_value for one in listed])
+    return [replace(one, p_corrected=float(value)) for one, value in zip(listed, corrected, strict=True)]
+
+
+def _spread(accuracies: np.ndarray) -> float:
+    return float(accuracies.std(ddof=1)) if len(accuracies) > 1 else float("nan")
+
+
+def _bootstrap(right_a: np.ndarray, right_b: np.ndarray, seed: int) -> tuple[float, float]:
+    """Return the 95 % interval of the difference when images, and seeds of each network, are drawn anew."""
+    generator = np.random.default_rng(seed)
+    num_images = right_a.shape[1]
+    if len(right_a) == len(right_b) == 1:  # only three kinds of image: their numbers are multinomial
+        gains = right_a[0].astype(int) - right_b[0]
+        shares = np.array([(gains == value).mean() for value in (1, -1, 0)])
+        drawn = generator.multinomial(num_images, shares / shares.sum(), size=5 * NUM_RESAMPLES)
+        differences = (drawn[:, 0] - drawn[:, 1]) / num_images
+    else:
+        weights_a, weights_b = (
+            generator.multinomial(len(one), np.full(len(one), 1 / len(one)), size=NUM_RESAMPLES) / len(one)
+            for one in (right_a, right_b)
+        )
+        interesting = np.flatnonzero((np.concatenate([right_a, right_b]) != right_a[0]).any(axis=0))
+        # All images on which every training agrees add nothing to any difference: they are drawn as one.
+        shares = np.append(np.ones(len(interesting)), num_images - len(interesting)) / num_images
+        images = generator.multinomial(num_images, shares, size=NUM_RESAMPLES)[:, :-1]
+        gains = weights_a @ right_a[:, interesting] - weights_b @ right_b[:, interesting]
+        differences = (gains * images).sum(axis=1) / num_images
+    low, high = np.quantile(differences, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _test_signs(scores: np.ndarray, seed: int) -> float:
+    """Return how probable a sum of scores this far from 0 is if each image's sign were a coin's; two-sided."""
+    from scipy.special import bdtr  # the exact test of `scipy.stats.binomtest`, whose import costs seconds
+
+    differing = scores[scores != 0]
+    if not len(differing):
+        return 1.0
+    if (np.abs(differing) == abs(differing[0])).all():
+        fewer = min(int((differing > 0).sum()), int((differing < 0).sum()))
+        return min(1.0, 2 * float(bdtr(fewer, len(differing), 0.5)))
+    generator = np.random.default_rng(seed)
+    observed, num_as_far, done = abs(int(differing.sum())), 0, 0
+    while done < NUM_SIGN_FLIPS:
+        size = min(NUM_SIGN_FLIPS - done, max(1, _MOST_CELLS // len(differing)))
+        signs = generator.integers(0, 2, size=(size, len(differing)), dtype=np.int8) * 2 - 1
+        num_as_far += int((np.abs(signs @ differing) >= observed).sum())
+        done += size
+    return (1 + num_as_far) / (1 + NUM_SIGN_FLIPS)
+
+
+def describe_seeds(seeds: Sequence[int]) -> str:
+    """Return how often a network was trained: "1 seed", "3 seeds"."""
+    return "1 seed" if len(seeds) == 1 else f"{len(seeds)} seeds"

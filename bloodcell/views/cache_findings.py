@@ -1,0 +1,192 @@
+"""What the Findings page reads, kept in memory between reruns and made anew when any artifact or run changes."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from bloodcell.artifact import Artifact, Shelf
+from bloodcell.artifact.trials import TrialState, find_common_dataset, find_repeats, find_trials
+from bloodcell.dataset.twins import Twin, find_twins
+from bloodcell.evaluation.ceiling import Answered, Ceiling, choose_good, find_ceiling
+from bloodcell.evaluation.repeated import gather_trainings
+from bloodcell.inference.benchmark import load_benchmark
+from bloodcell.inference.ladder_times import LADDER_TIMES_FILE
+from bloodcell.models.catalog import CATALOG
+from bloodcell.models.graphs import find_graph
+from bloodcell.training.experiments import AUGMENTATION_ARMS, EXPERIMENTS, LADDER_NETWORKS
+from bloodcell.views import cache
+from bloodcell.views.findings import Finding, Network
+from bloodcell.views.findings_answers import (
+    answer_attention,
+    answer_augmentation,
+    answer_depth,
+    answer_ladder,
+    answer_lightweight,
+    network_arm_name,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Evidenced:
+    """Everything that the questions are answered from.
+
+    Attributes:
+        networks: Trained catalog rows by name.
+        ladder: Trained networks of the ladder by label, the base among them.
+        arms: Trained arms of the augmentation study: network -> arm -> trainings.
+        histories: Training curves of each of `arms`, one artifact per seed.
+        findings: The answers by key, in the order of the page.
+        left_out: Trainings on another dataset file than most, which cannot stand beside the others.
+    """
+
+    networks: dict[str, Network]
+    ladder: dict[str, Network]
+    arms: dict[str, dict[str, Network]]
+    histories: dict[str, dict[str, tuple[Artifact, ...]]]
+    findings: dict[str, Finding]
+    left_out: tuple[str, ...]
+
+
+def load_evidence() -> Evidenced:
+    """Return the answers of the Findings page and what they rest on, shared between all readers: never alter it."""
+    shelf = cache.load_shelf()
+    table = cache.leaderboard()
+    known = table[table["latency_ms"].notna()]
+    latencies = tuple(zip(known["name"].tolist(), known["latency_ms"].tolist(), strict=True))
+    return _load_evidence(shelf.fingerprint, latencies, shelf)
+
+
+def load_ceiling() -> Ceiling | None:
+    """Return the test images that every good model gets wrong; None where nothing is trained."""
+    table = cache.leaderboard()
+    networks = load_evidence().networks
+    good = choose_good({row["name"]: row["val_accuracy"] for _, row in table.iterrows() if row["name"] in networks})
+    fingerprints = tuple(cache.load_shelf().artifacts[name].fingerprint for name in good)
+    return _load_ceiling(tuple(good), fingerprints) if good else None
+
+
+def load_twins() -> list[tuple[Twin, ...]]:
+    """Return the images that stand in the dataset more than once.
+
+    Raises:
+        DatasetError: The dataset is missing or damaged.
+    """
+    splits = {name: cache.load_split(name) for name in ("train", "val", "test")}
+    return _load_twins(splits["train"].identity.md5)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _load_evidence(fingerprint: str, latencies: tuple[tuple[str, float], ...], _shelf: Shelf) -> Evidenced:
+    md5 = find_common_dataset(_shelf)
+    timed = dict(latencies)
+    everything = (*_shelf.artifacts.values(), *_shelf.runs.values())
+    networks = {
+        name: _gather(name, name, repeats, timed.get(name, math.nan))
+        for name in CATALOG
+        if (repeats := find_repeats(_shelf, name)) and repeats[0].manifest.dataset["md5"] == md5
+    }
+    rungs = find_trials(_shelf, EXPERIMENTS["ladder"].trials, md5)
+    ladder = {
+        label: _gather(label, model, trained, timed.get(model, math.nan))
+        for label, model in LADDER_NETWORKS.items()
+        if (trained := _done([one for one in rungs if one.trial.model == model]))
+    }
+    trials = find_trials(_shelf, EXPERIMENTS["augmentation"].trials, md5)
+    histories = {
+        network: {
+            arm: trained
+            for arm, recipe in of.items()
+            if (
+                trained := _done(
+                    [one for one in trials if (one.trial.model, one.trial.recipe_name) == (network, recipe)]
+                )
+            )
+        }
+        for network, of in AUGMENTATION_ARMS.items()
+    }
+    arms = {
+        network: {arm: _gather(network_arm_name(network, arm), network, of[arm], math.nan) for arm in of}
+        for network, of in histories.items()
+    }
+    num_rungs, num_trials = (sum(one.state != "done" for one in states) for states in (rungs, trials))
+    answers = (
+        answer_lightweight(networks),
+        answer_attention(networks, ladder, num_rungs),
+        answer_depth(networks, ladder, num_rungs),
+        answer_augmentation(arms, num_trials),
+        answer_ladder(ladder, num_rungs),
+    )
+    left_out = tuple(one.name for one in everything if one.manifest.dataset["md5"] != md5)
+    return Evidenced(networks, ladder, arms, histories, {one.key: one for one in answers}, left_out)
+
+
+def _done(states: list[TrialState]) -> tuple[Artifact, ...]:
+    return tuple(one.artifact for one in states if one.artifact is not None)
+
+
+def _gather(name: str, model: str, trainings: tuple[Artifact, ...], latency_ms: float) -> Network:
+    val, test = (
+        gather_trainings([(one.manifest.seed, one.load_predictions(split)) for one in trainings])
+        for split in ("val", "test")
+    )
+    return Network(
+        name,
+        model,
+        val,
+        test,
+        tuple(float(one.load_evaluation("test")["ece"]) for one in trainings),
+        trainings[0].manifest.weights_bytes_float32 / cache.BYTES_PER_MB,
+        latency_ms,
+    )
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _load_ceiling(names: tuple[str, ...], fingerprints: tuple[str, ...]) -> Ceiling:
+    answered = {}
+    for name in names:
+        predictions, scores = cache.load_predictions(name), cache.load_probabilities(name)
+        assert predictions is not None and scores is not None
+        answered[name] = Answered(predictions.y_true, scores, predictions.image_hashes)
+    return find_ceiling(answered)
+
+
+@st.cache_data(max_entries=2, show_spinner=False)
+def _load_twins(md5: str) -> list[tuple[Twin, ...]]:
+    splits = {name: cache.load_split(name) for name in ("train", "val", "test")}
+    return find_twins({name: (split.image_hashes, split.labels) for name, split in splits.items()})
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def load_curves(fingerprints: tuple[str, ...], _artifacts: tuple[Artifact, ...]) -> np.ndarray:
+    """Return val accuracy over epochs of several trainings, (trainings, epochs) float64; NaN after the last epoch."""
+    curves = [one.load_history()["val_accuracy"].to_numpy(float) for one in _artifacts]
+    longest = max(map(len, curves))
+    return np.array([np.append(curve, np.full(longest - len(curve), np.nan)) for curve in curves])
+
+
+@st.cache_data(max_entries=128, show_spinner=False)
+def load_graph(name: str) -> dict[str, Any]:
+    """Return the layers, parameters and FLOPs of a catalog row or a network of the ladder."""
+    graph = find_graph(name)
+    assert graph is not None, name
+    return graph
+
+
+def load_times() -> dict[str, float]:
+    """Return ms for one image by network: of the ladder's record where it has them, else of the benchmark record."""
+    records = (cache.load_benchmark(), load_benchmark(file_name=LADDER_TIMES_FILE))
+    return {name: time for record in records if record is not None for name, time in record.latencies().items()}
+
+
+def describe_times(names: Sequence[str]) -> str:
+    """Say where the times of some networks come from, or which command measures them."""
+    times = load_times()
+    lacking = [name for name in names if name not in times]
+    if not lacking:
+        return "Time: LiteRT, float16, one image, median; FLOPs count a multiply-add as two."
+    command = "benchmark --save" if all(name in CATALOG for name in lacking) else "measure ladder"
+    return f"No time of {' and '.join(lacking)} yet: `./dev python -m bloodcell {command}` measures it."

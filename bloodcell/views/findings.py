@@ -1,0 +1,161 @@
+"""What the answers of the Findings page are made of: networks with their trainings, comparisons, and words for both."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from bloodcell.evaluation.evidence import Evidence, correct_together, find_evidence
+from bloodcell.evaluation.repeated import Repeated
+from bloodcell.models.catalog import OPTION_LABELS, differences, get_spec
+from bloodcell.training.experiments import EXPERIMENTS, LADDER_NETWORKS
+from bloodcell.views.quantities import MISSING, percent, points
+
+BASE = "base"
+"""Label of the ladder's base, as in `LADDER_NETWORKS`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """One network with every training that differs in the seed alone.
+
+    Attributes:
+        name: What it is called in evidence: a catalog row, a step of the ladder, or an arm of the augmentation study.
+        model: Catalog row or combination that it is.
+        val, test: Answers of its trainings on both splits.
+        ece: Expected calibration error on test of each training.
+        weights_mb: float32 weights, bytes / 1024².
+        latency_ms: Median of one image; NaN where nothing was timed.
+    """
+
+    name: str
+    model: str
+    val: Repeated
+    test: Repeated
+    ece: tuple[float, ...]
+    weights_mb: float
+    latency_ms: float = math.nan
+
+    @property
+    def family(self) -> str:
+        """Key of `FAMILIES`."""
+        return get_spec(self.model).family
+
+    @property
+    def origin(self) -> str:
+        """ "study", "ours" or "ladder"."""
+        return get_spec(self.model).origin
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Something that a question still waits for, and the command that brings it."""
+
+    what: str
+    command: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One question and its computed answer.
+
+    Attributes:
+        key: Short name, the anchor of the heading.
+        question: The heading.
+        short: The answer in a line.
+        answer: The answer in sentences, Markdown.
+        evidence: Comparisons behind it, corrected for one another.
+        caveat: What the evidence does not show.
+        missing: What is not trained yet.
+        is_answered: Whether there is evidence for the main part of the question.
+    """
+
+    key: str
+    question: str
+    short: str
+    answer: str
+    evidence: tuple[Evidence, ...] = ()
+    caveat: str = ""
+    missing: tuple[Missing, ...] = ()
+    is_answered: bool = True
+
+
+def describe_difference(one: Evidence) -> str:
+    """Return a difference with its interval, such as "+1.8 ± 0.5 points, p < 0.001"; a claim is bold."""
+    margin = 100 * (one.interval[1] - one.interval[0]) / 2
+    text = f"{signed(one.difference)} ± {margin:.1f} points"
+    return f"{text if one.verdict == 'undecided' else f'**{text}**'}, p {describe_p(one.p_corrected)}"
+
+
+def signed(difference: float, digits: int = 1) -> str:
+    """Return a difference of two fractions in points without the word, such as "+1.8" or "−0.2"."""
+    return points(difference, digits).removesuffix(" points")
+
+
+def describe_p(value: float) -> str:
+    """Return a p-value as it stands in a sentence: "< 0.001" or "= 0.03"."""
+    return "< 0.001" if value < 0.001 else f"= {value:.3f}" if value < 0.01 else f"= {value:.2f}"
+
+
+def describe_no_difference(one: Evidence) -> str:
+    """Return in words that the evidence carries no claim: "no difference that one seed can show"."""
+    number = {1: "one seed", 2: "two seeds", 3: "three seeds"}.get(one.num_seeds, f"{one.num_seeds} seeds")
+    return f"no difference that {number} can show"
+
+
+def compare(networks: Mapping[str, Network], pairs: Iterable[tuple[str, str]]) -> list[Evidence]:
+    """Return the evidence of every pair of which both are trained, corrected for all of them together."""
+    found = [
+        find_evidence(a, b, networks[a].test, networks[b].test) for a, b in pairs if a in networks and b in networks
+    ]
+    return correct_together(found)
+
+
+def best_on_val(networks: Iterable[Network]) -> Network | None:
+    """Return the network with the highest mean accuracy on val; the lighter one of two that are equal."""
+    return max(networks, key=lambda one: (one.val.accuracy, -one.weights_mb), default=None)
+
+
+def missing_rows(networks: Mapping[str, Network], names: Iterable[str]) -> tuple[Missing, ...]:
+    """Return those of some catalog rows that are not trained, as one entry with one command."""
+    absent = [name for name in dict.fromkeys(names) if name not in networks]
+    if not absent:
+        return ()
+    return (Missing(", ".join(absent), f"./dev python -m bloodcell train {' '.join(absent)}"),)
+
+
+def missing_trials(experiment: str, num_missing: int) -> tuple[Missing, ...]:
+    """Return what an experiment still lacks as one entry; empty where it is complete."""
+    if not num_missing:
+        return ()
+    plan = EXPERIMENTS[experiment]
+    what = f"{num_missing} of the {len(plan.trials)} trainings of the {experiment} experiment"
+    return (Missing(what, plan.command),)
+
+
+def list_other_differences(a: str, b: str, options: set[str]) -> list[str]:
+    """Return in a reader's words what two networks differ in besides the options that a question is about."""
+    return [
+        f"{OPTION_LABELS[one.option].lower()} ({one.value_a}, not {one.value_b})"
+        for one in differences(a, b)
+        if one.option not in options
+    ]
+
+
+def other_differences(one: Evidence, options: set[str]) -> list[str]:
+    """Return what the two networks of a comparison differ in besides some options; steps of the ladder included."""
+    a, b = (LADDER_NETWORKS.get(name, name) for name in (one.a, one.b))
+    return list_other_differences(a, b, options)
+
+
+def describe_accuracy(network: Repeated) -> str:
+    """Return the mean accuracy with its spread over seeds, such as "95.9 % ± 0.2 over 3 seeds"."""
+    if math.isnan(network.spread):
+        return f"{percent(network.accuracy)} (one seed)"
+    return f"{percent(network.accuracy)} ± {100 * network.spread:.1f} over {network.num_trainings} seeds"
+
+
+def mean_ece(network: Network) -> str:
+    """Return the mean calibration error over seeds as text."""
+    return percent(float(np.mean(network.ece))) if network.ece else MISSING

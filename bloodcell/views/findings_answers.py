@@ -1,0 +1,332 @@
+"""The questions of the Findings page and how each is answered from what is trained. Numbers in, sentences out.
+
+No sentence here holds a result: each is put together from `Evidence`, and says "no difference that one seed can show"
+where the evidence carries no more. What is missing for a question is named with the command that brings it.
+"""
+
+import itertools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from bloodcell.evaluation.comparison import DEFAULT_MARGIN
+from bloodcell.evaluation.evidence import Evidence, correct_together, find_evidence
+from bloodcell.models.catalog import CATALOG
+from bloodcell.training.experiments import LADDER_NETWORKS
+from bloodcell.views.findings import (
+    BASE,
+    Finding,
+    Network,
+    best_on_val,
+    compare,
+    describe_difference,
+    describe_no_difference,
+    describe_p,
+    missing_rows,
+    missing_trials,
+    other_differences,
+)
+from bloodcell.views.quantities import megabytes, percent
+
+LIGHT_FAMILIES = ("cnn", "hemanet")
+DEEP_FAMILIES = ("resnet", "inception", "vgg")
+SIZE_BUDGETS_MB = (0.6, 1.0, 3.0, 20.0, math.inf)
+"""Limits below which the best network is looked for, to see what more weight buys."""
+ATTENTION_PAIRS = (("vgg16_se", "vgg16"), ("vgg16_cbam", "vgg16"), ("cnn_se", "cnn_bn"))
+"""Networks of the study with attention, and the nearest one without."""
+DEPTH_PAIRS = (("cnn_3", "cnn_2"), ("cnn_4", "cnn_3"), ("vgg16", "vgg16_reduced"))
+"""Networks of the study, the deeper one first, and the nearest shallower one."""
+ARM_NAMES = {
+    "none": "no augmentation",
+    "study_balanced": "the study's augmentation",
+    "symmetries_shift": "flips and shifts",
+}
+MARGIN_OF_COMPETING = 0.01
+"""A network competes if it is at worst a point behind, at the end of the 95 % interval."""
+_ATTENTION_OPTIONS = {"attention", "attention_blocks", "attention_ratio", "attention_l2"}
+_DEPTH_OPTIONS = {"filters", "convs"}
+
+
+def answer_lightweight(networks: Mapping[str, Network]) -> Finding:
+    """Can a lightweight network compete? The best of them against the best deep one, each chosen on val."""
+    key, question = "lightweight", "Can a lightweight network compete?"
+    rows = [one for one in networks.values() if one.name in CATALOG]
+    light = [one for one in rows if one.family in LIGHT_FAMILIES]
+    deep = best_on_val(one for one in rows if one.family in DEEP_FAMILIES)
+    wanted = [name for name, spec in CATALOG.items() if spec.family in (*LIGHT_FAMILIES, *DEEP_FAMILIES)]
+    missing = missing_rows(networks, wanted)
+    best = lightest_good(light)
+    if deep is None or best is None:
+        lacking = "deep network (ResNet, Inception, VGG)" if deep is None else "lightweight network (CNN, HemaNet)"
+        text = f"Not answered yet: no {lacking} is trained here."
+        return Finding(key, question, text, text, missing=missing, is_answered=False)
+    ordered = sorted(light, key=lambda one: one.weights_mb)
+    evidence = compare(networks, [(one.name, deep.name) for one in ordered])
+    by_name = {one.a: one for one in evidence}
+    sentences = [_light_sentence(best, deep, by_name[best.name])]
+    of_study = lightest_good([one for one in light if one.origin == "study"])
+    if of_study is not None and of_study is not best:
+        sentences.append(f"Of the study's own networks: {_light_sentence(of_study, deep, by_name[of_study.name])}")
+    near = [one for one in ordered if by_name[one.name].interval[0] >= -MARGIN_OF_COMPETING]
+    listed = "; ".join(
+        f"{one.name} ({megabytes(one.weights_mb)}) {describe_difference(by_name[one.name])}" for one in near
+    )
+    sentences.append(
+        f"Of the {len(light)} lightweight networks trained here, {len(near) or 'none'} "
+        f"{'is' if len(near) < 2 else 'are'} at worst {100 * MARGIN_OF_COMPETING:g} point behind at the end of the "
+        f"interval{': ' if near else ''}{listed}."
+    )
+    caveat = (
+        "“Lightweight” are the CNN and HemaNet families, “deep” the ResNet, Inception and VGG families. Both sides "
+        "were chosen on validation, the deep one as the best, the light one as the lightest within "
+        f"{100 * DEFAULT_MARGIN:g} points of the best light one, and compared on test. Our own family is trained "
+        "longer, with augmentation and another optimizer: its rows show what a lightweight network can reach, not what "
+        "its graph alone brings."
+    )
+    return Finding(key, question, sentences[0], " ".join(sentences), tuple(evidence), caveat, missing)
+
+
+def lightest_good(networks: Sequence[Network]) -> Network | None:
+    """Return the lightest network whose val accuracy is within 0.2 points of the best of them."""
+    highest = max((one.val.accuracy for one in networks), default=0.0)
+    near = [one for one in networks if one.val.accuracy >= highest - DEFAULT_MARGIN - 1e-9]
+    return min(near, key=lambda one: one.weights_mb, default=None)
+
+
+def _light_sentence(light: Network, deep: Network, one: Evidence) -> str:
+    ratio = deep.weights_mb / light.weights_mb
+    sizes = f"{light.name} ({megabytes(light.weights_mb)}, {percent(one.accuracy_a)})"
+    against = f"{deep.name} ({megabytes(deep.weights_mb)}, {percent(one.accuracy_b)})"
+    weights = f"with {ratio:,.0f} times fewer weights" if ratio >= 1.95 else "with weights of about that size"
+    if one.verdict == "better":
+        return f"**Yes.** {sizes} beats {against} {weights}: {describe_difference(one)}."
+    if one.verdict == "worse":
+        return f"**Not quite.** {sizes} stays below {against} {weights}: {describe_difference(one)}."
+    worst = f"at worst {abs(100 * one.interval[0]):.1f} points behind" if one.interval[0] < 0 else "not behind"
+    lead = "**Yes, as far as one seed can show.**" if one.num_seeds == 1 else "**Yes.**"
+    if one.interval[0] < -MARGIN_OF_COMPETING:
+        lead = "**Undecided.**"
+    return (
+        f"{lead} Between {sizes} and {against} there is {describe_no_difference(one)} "
+        f"({describe_difference(one)}; {worst}), {weights}."
+    )
+
+
+def answer_attention(networks: Mapping[str, Network], ladder: Mapping[str, Network], num_missing: int) -> Finding:
+    """Does attention help? Pairs of networks with and without it; only those that differ in nothing else decide."""
+    key, question = "attention", "Does attention help?"
+    pairs = list(ATTENTION_PAIRS) + [(step, BASE) for step in ("SE attention", "CBAM attention")]
+    evidence = compare({**networks, **ladder}, pairs)
+    clean = [one for one in evidence if not other_differences(one, _ATTENTION_OPTIONS)]
+    wanted = [name for pair in ATTENTION_PAIRS for name in pair]
+    missing = missing_rows(networks, wanted) + missing_trials("ladder", num_missing)
+    unclean = [
+        f"{one.a} against {one.b} ({describe_difference(one)}) also differs in "
+        f"{'; '.join(other_differences(one, _ATTENTION_OPTIONS))}."
+        for one in evidence
+        if one not in clean
+    ]
+    caveat = " ".join(
+        [*unclean, "Where, how wide and with which ratio attention stands is the study's choice; others differ."]
+    )
+    if not clean:
+        text = "Not answered yet: no pair that differs in attention alone is trained here."
+        return Finding(key, question, text, text, tuple(evidence), caveat, missing, is_answered=False)
+    lead, counted = _count_verdicts(clean, "helps", "hurts", "comparison")
+    answer = f"{lead} {counted} {_list_differences(clean)}"
+    return Finding(key, question, f"{lead} {counted}", answer, tuple(evidence), caveat, missing)
+
+
+def _count_verdicts(evidence: Sequence[Evidence], helps: str, hurts: str, noun: str) -> tuple[str, str]:
+    """Return a lead ("It helps.") and a sentence that counts the verdicts."""
+    num = len(evidence)
+    better = sum(one.verdict == "better" for one in evidence)
+    worse = sum(one.verdict == "worse" for one in evidence)
+    none = num - better - worse
+    if none == num:
+        return f"**{describe_no_difference(max(evidence, key=lambda one: one.num_seeds)).capitalize()}.**", (
+            f"None of {num} clean {noun}s shows one." if num > 1 else f"There is one clean {noun}."
+        )
+    lead = "It depends." if better and worse else f"It {helps}." if better else f"It {hurts}."
+    if none and not (better and worse):
+        lead = f"It {helps if better else hurts} in some networks."
+    parts = [f"{helps} in {better}"] * bool(better) + [f"{hurts} in {worse}"] * bool(worse)
+    parts += [f"makes no difference that its seeds can show in {none}"] * bool(none)
+    return f"**{lead}**", f"Of {num} clean {noun}{'s' * (num > 1)} it {_join(parts)}."
+
+
+def _list_differences(evidence: Sequence[Evidence]) -> str:
+    return _join([f"{one.a} against {one.b} {describe_difference(one)}" for one in evidence], "; ") + "."
+
+
+def _join(parts: Sequence[str], separator: str = ", ") -> str:
+    if separator == "; " or len(parts) < 2:
+        return separator.join(parts)
+    return f"{separator.join(parts[:-1])} and {parts[-1]}"
+
+
+def find_steps(networks: Iterable[Network]) -> list[Network]:
+    """Return the best network on val within each budget of weights, lightest first; only where it betters the last."""
+    rows = list(networks)
+    steps: list[Network] = []
+    for budget in SIZE_BUDGETS_MB:
+        best = best_on_val(one for one in rows if one.weights_mb <= budget)
+        if best is not None and (not steps or best.val.accuracy > steps[-1].val.accuracy):
+            steps.append(best)
+    return steps
+
+
+def answer_depth(networks: Mapping[str, Network], ladder: Mapping[str, Network], num_missing: int) -> Finding:
+    """What do depth and weight buy? From budget to budget of the study's networks, and pairs that differ in depth."""
+    key, question = "depth", "What do depth and weight buy?"
+    study = [one for one in networks.values() if one.name in CATALOG and one.origin == "study"]
+    missing = missing_rows(networks, [name for name, spec in CATALOG.items() if spec.origin == "study"])
+    missing += missing_trials("ladder", num_missing)
+    steps = find_steps(study)
+    pairs = [(heavier.name, lighter.name) for lighter, heavier in itertools.pairwise(steps)]
+    depth_pairs = [*DEPTH_PAIRS, (BASE, "two blocks"), (BASE, "three blocks")]
+    evidence = compare({**networks, **ladder}, dict.fromkeys((*pairs, *depth_pairs)))
+    if len(steps) < 2:
+        text = "Not answered yet: fewer than two of the study's networks of different size are trained here."
+        return Finding(key, question, text, text, tuple(evidence), "", missing, is_answered=False)
+    by_pair = {(one.a, one.b): one for one in evidence}
+    bought = [_bought(networks[a], networks[b], by_pair[a, b]) for a, b in pairs]
+    deeper = [one for one in evidence if (one.a, one.b) in depth_pairs]
+    of_depth = [f"{one.a} against {one.b}: {describe_difference(one)}" for one in deeper]
+    answer = " ".join(bought)
+    if len(study) >= 5:
+        answer += f" {_rank_sentence(study)}"
+    if of_depth:
+        answer += f" Depth alone or nearly so: {'; '.join(of_depth)}."
+    unclean = [
+        f"{one.a} and {one.b} also differ in {'; '.join(others)}."
+        for one in deeper
+        if (others := other_differences(one, _DEPTH_OPTIONS))
+    ]
+    caveat = " ".join(
+        ["The networks of two sizes differ in more than size; the ladder below changes depth alone.", *unclean]
+    )
+    return Finding(key, question, bought[-1], answer, tuple(evidence), caveat, missing)
+
+
+def _bought(heavy: Network, light: Network, one: Evidence) -> str:
+    ratio = f"{heavy.weights_mb / light.weights_mb:.1f} times the weights"
+    if not math.isnan(heavy.latency_ms) and not math.isnan(light.latency_ms):
+        ratio += f" and {heavy.latency_ms / light.latency_ms:.1f} times the time"
+    road = (
+        f"From {light.name} ({megabytes(light.weights_mb)}, {percent(one.accuracy_b)}) to {heavy.name} "
+        f"({megabytes(heavy.weights_mb)}, {percent(one.accuracy_a)}) {ratio}"
+    )
+    if one.verdict == "undecided":
+        return f"{road} buy {describe_no_difference(one)} ({describe_difference(one)})."
+    return f"{road} {'buy' if one.verdict == 'better' else 'lose'} {describe_difference(one)}."
+
+
+def _rank_sentence(networks: Sequence[Network]) -> str:
+    rho, p_value = rank_correlation([one.weights_mb for one in networks], [one.test.accuracy for one in networks])
+    return (
+        f"Over the {len(networks)} trained networks of the study the rank correlation of size and accuracy is "
+        f"{rho:.2f} (Spearman, p {describe_p(p_value)})."
+    )
+
+
+def rank_correlation(first: Sequence[float], second: Sequence[float]) -> tuple[float, float]:
+    """Return Spearman's rank correlation and its two-sided p-value by the t distribution, as scipy.stats gives them."""
+    from scipy.special import stdtr  # a tenth of the time that scipy.stats takes to import
+
+    ranks = pd.DataFrame({"first": first, "second": second}).rank()
+    rho = float(np.corrcoef(ranks["first"], ranks["second"])[0, 1])
+    freedom = len(ranks) - 2
+    if abs(rho) >= 1 - 1e-12:
+        return rho, 0.0
+    return rho, float(2 * stdtr(freedom, -abs(rho) * math.sqrt(freedom / (1 - rho**2))))
+
+
+def answer_augmentation(arms: Mapping[str, Mapping[str, Network]], num_missing: int) -> Finding:
+    """Does augmentation hurt? Each arm of the augmentation study against the same network without.
+
+    Args:
+        arms: Network -> arm -> its trainings, as far as they are there.
+    """
+    key, question = "augmentation", "Does augmentation hurt?"
+    missing = missing_trials("augmentation", num_missing)
+    evidence = correct_together(
+        find_evidence(network_arm_name(network, arm), network_arm_name(network, "none"), one.test, of["none"].test)
+        for network, of in arms.items()
+        if "none" in of
+        for arm, one in of.items()
+        if arm != "none"
+    )
+    caveat = (
+        "All arms have the same recipe of 20 epochs with the augmentation changed and nothing else. A longer schedule "
+        "suits augmentation better, because an augmented network is still learning at the end; the study's own also "
+        "balances the classes, which shows the network more images an epoch."
+    )
+    if not evidence:
+        text = "Not answered yet: no network is trained here both with and without augmentation."
+        return Finding(key, question, text, text, (), caveat, missing, is_answered=False)
+    sentences = []
+    for arm in ("study_balanced", "symmetries_shift"):
+        of_arm = [one for one in evidence if one.a.endswith(f"· {ARM_NAMES[arm]}")]
+        if of_arm:
+            each = _join([f"{one.a.partition(' · ')[0]} {describe_difference(one)}" for one in of_arm], "; ")
+            sentences.append(f"{_arm_lead(ARM_NAMES[arm], of_arm)} {each}.")
+    short = " ".join(sentence.split("** ")[0] + "**" for sentence in sentences)
+    return Finding(key, question, short, " ".join(sentences), tuple(evidence), caveat, missing)
+
+
+def network_arm_name(network: str, arm: str) -> str:
+    """Return what one arm of the augmentation study is called."""
+    return f"{network} · {ARM_NAMES[arm]}"
+
+
+def _arm_lead(arm: str, evidence: Sequence[Evidence]) -> str:
+    verdicts = {one.verdict for one in evidence}
+    name = arm[0].upper() + arm[1:]
+    verb = ("help", "hurt", "make") if arm.endswith("s") else ("helps", "hurts", "makes")
+    if verdicts == {"undecided"}:
+        return f"**{name} {verb[2]} {describe_no_difference(max(evidence, key=lambda one: one.num_seeds))}:**"
+    if {"better", "worse"} <= verdicts:
+        return f"**{name} {verb[0]} some networks and {verb[1]} others:**"
+    word = verb[0] if "better" in verdicts else verb[1]
+    return f"**{name} {word}{' in some networks' if 'undecided' in verdicts else ''}:**"
+
+
+def answer_ladder(ladder: Mapping[str, Network], num_missing: int) -> Finding:
+    """The controlled ladder: each step against the base, one thing changed."""
+    key, question = "ladder", "What does each idea change, one at a time?"
+    missing = missing_trials("ladder", num_missing)
+    steps = [step for step in LADDER_NETWORKS if step != BASE]
+    evidence = compare(ladder, [(step, BASE) for step in steps])
+    caveat = (
+        "Each step changes one thing of the base and keeps the recipe, so an idea that needs another recipe, such as "
+        "a longer training, is shown here at its worst. Two steps together may do more or less than their sum."
+    )
+    if not evidence:
+        base = LADDER_NETWORKS[BASE]
+        text = f"Not answered yet: no step of the ladder is trained here beside its base, {base}."
+        return Finding(key, question, text, text, (), caveat, missing, is_answered=False)
+    better = [one for one in evidence if one.verdict == "better"]
+    worse = [one for one in evidence if one.verdict == "worse"]
+    num_none = len(evidence) - len(better) - len(worse)
+    counts = ((len(better), "help", ""), (len(worse), "hurt", ""), (num_none, "show", f" {_seeds_in_words(evidence)}"))
+    counted = [f"{num} {verb}{'s' * (num == 1)}{rest}" for num, verb, rest in counts if num]
+    short = f"**Of {len(evidence)} single change{'s' * (len(evidence) > 1)} tried so far {_join(counted)}.**"
+    if len(evidence) == len(steps):
+        short = short.replace(" tried so far", "")
+    named = [
+        f"{label}: {_join([f'{one.a} {describe_difference(one)}' for one in some], '; ')}."
+        for label, some in (("Helps", better), ("Hurts", worse))
+        if some
+    ]
+    return Finding(key, question, short, " ".join([short, *named]), tuple(evidence), caveat, missing)
+
+
+def _seeds_in_words(evidence: Sequence[Evidence]) -> str:
+    fewest = min(evidence, key=lambda one: one.num_seeds)
+    most = max(evidence, key=lambda one: one.num_seeds)
+    return (
+        describe_no_difference(most) if fewest.num_seeds == most.num_seeds else "no difference that its seeds can show"
+    )

@@ -1,0 +1,187 @@
+"""The sentences and tables of the Findings page, held to numbers by hand."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bloodcell.dataset import CLASS_NAMES
+from bloodcell.dataset.twins import Twin
+from bloodcell.evaluation import Evaluation
+from bloodcell.evaluation.evidence import Evidence
+from bloodcell.evaluation.repeated import Repeated
+from bloodcell.models.graphs import find_graph
+from bloodcell.published import load_anchors
+from bloodcell.views import figures_findings as figures
+from bloodcell.views import tables_findings as tables
+from bloodcell.views.findings import Network, describe_difference, describe_no_difference, describe_p, other_differences
+from bloodcell.views.findings_answers import answer_attention, answer_lightweight, find_steps, rank_correlation
+from bloodcell.views.findings_closing import answer_bytes, answer_ceiling
+
+NUM_IMAGES = 500
+Y_TRUE = np.arange(NUM_IMAGES) % 8
+
+
+def network(name, num_wrong, weights_mb, seeds=1, val_wrong=None, latency_ms=math.nan):
+    """Return a network that is wrong on the first images of both splits, one more with each seed."""
+
+    def trainings(wrong):
+        y_pred = np.tile(Y_TRUE, (seeds, 1))
+        for seed in range(seeds):
+            y_pred[seed, : wrong + seed] = (Y_TRUE[: wrong + seed] + 1) % 8
+        return Repeated(tuple(range(seeds)), Y_TRUE, y_pred, np.arange(NUM_IMAGES, dtype=np.uint64))
+
+    val = trainings(num_wrong if val_wrong is None else val_wrong)
+    return Network(name, name, val, trainings(num_wrong), (0.01,) * seeds, weights_mb, latency_ms)
+
+
+def evidence(**changes):
+    values = {
+        "a": "one", "b": "two", "seeds_a": (0,), "seeds_b": (0,), "accuracy_a": 0.97, "accuracy_b": 0.95,
+        "spread_a": math.nan, "spread_b": math.nan, "difference": 0.02, "interval": (0.01, 0.03), "p_value": 0.0004,
+        "p_corrected": 0.0004, "num_more_a": 30, "num_more_b": 10, "num_images": 1000, "are_apart": True,
+    }  # fmt: skip
+    return Evidence(**{**values, **changes})
+
+
+def test_words_for_differences():
+    assert describe_difference(evidence()) == "**+2.0 ± 1.0 points**, p < 0.001"
+    none = evidence(difference=-0.002, interval=(-0.006, 0.002), p_corrected=0.314)
+    assert describe_difference(none) == "−0.2 ± 0.4 points, p = 0.31"
+    assert describe_no_difference(none) == "no difference that one seed can show"
+    assert describe_no_difference(evidence(seeds_a=(0, 1, 2), seeds_b=(0, 1, 2))).endswith("three seeds can show")
+    assert [describe_p(value) for value in (0.00001, 0.0042, 0.5)] == ["< 0.001", "= 0.004", "= 0.50"]
+
+
+def test_the_light_network_is_chosen_on_val_and_the_word_follows_the_evidence():
+    deep = network("vgg16", 20, 22.0)
+    equal = network("cnn_4", 20, 0.5)
+    networks = {"vgg16": deep, "cnn_4": equal, "cnn_bn": network("cnn_bn", 0, 2.4, val_wrong=30)}
+    found = answer_lightweight(networks)
+    assert found.short.startswith("**Yes, as far as one seed can show.** Between cnn_4 (0.500 MB, 96.0 %) and vgg16")
+    assert "44 times fewer weights" in found.short
+    assert "Of the 2 lightweight networks trained here, 2 are at worst 1 point behind" in found.answer
+    worse = answer_lightweight({"vgg16": deep, "cnn_4": network("cnn_4", 60, 0.5)})
+    assert worse.short.startswith("**Not quite.** cnn_4") and "**−8.0" in worse.short
+    assert "none is at worst 1 point behind" in worse.answer
+    better = answer_lightweight({"vgg16": network("vgg16", 60, 22.0), "cnn_4": equal})
+    assert better.short.startswith("**Yes.** cnn_4 (0.500 MB, 96.0 %) beats vgg16")
+    assert not answer_lightweight({"cnn_4": equal}).is_answered
+    assert "no deep network" in answer_lightweight({"cnn_4": equal}).short
+
+
+def test_only_pairs_that_differ_in_attention_alone_decide():
+    pair = {"cnn_se": network("cnn_se", 5, 1.1), "cnn_bn": network("cnn_bn", 60, 2.4)}
+    found = answer_attention(pair, {}, 35)
+    assert not found.is_answered and len(found.evidence) == 1
+    assert "also differs in" in found.caveat
+    assert other_differences(found.evidence[0], {"attention", "attention_l2"})
+    clean = {"vgg16": network("vgg16", 10, 22.0), "vgg16_se": network("vgg16_se", 50, 22.1)}
+    hurt = answer_attention(pair | clean, {}, 0)
+    assert hurt.short == "**It hurts.** Of 1 clean comparison it hurts in 1."
+    assert [one.what for one in hurt.missing] == ["vgg16_cbam"]
+
+
+def test_steps_are_the_best_within_each_budget_where_they_better_the_last():
+    rows = [network("cnn_4", 40, 0.5), network("cnn_3", 50, 0.65), network("cnn_bn", 20, 2.4), network("vgg16", 20, 22)]
+    assert [one.name for one in find_steps(rows)] == ["cnn_4", "cnn_bn"]
+
+
+def test_rank_correlation_is_scipys():
+    from scipy.stats import spearmanr
+
+    first, second = [0.5, 0.65, 1.1, 2.4, 2.4, 22.0], [0.92, 0.90, 0.95, 0.96, 0.97, 0.965]
+    known = spearmanr(first, second)
+    assert rank_correlation(first, second) == pytest.approx((known.statistic, known.pvalue))
+    assert rank_correlation([1, 2, 3, 4, 5], [1, 2, 3, 4, 5]) == pytest.approx((1, 0))
+
+
+def test_classes_agree_with_the_evaluation():
+    first, second = network("cnn_4", 40, 0.5, seeds=2).test, network("cnn_bn", 7, 2.4).test
+    table = tables.classes_table(first, second, CLASS_NAMES)
+    scores = [
+        [report.f1_score for report in Evaluation.from_predictions(Y_TRUE, np.eye(8)[row], CLASS_NAMES).per_class]
+        for row in first.y_pred
+    ]
+    np.testing.assert_allclose(table["f1_a"], 100 * np.mean(scores, axis=0))
+    np.testing.assert_allclose(table["f1_difference"], table["f1_a"] - table["f1_b"])
+    gained, lost = tables.changed_rows(first, second)
+    assert len(gained) == 0 and sorted(lost) == list(range(7, 41))
+    changes = tables.changes_table(lost, first, second, ("a", "b"), CLASS_NAMES)
+    assert changes["b"].eq("right").all()
+    assert changes.set_index("Image").loc[40, "a"] in (
+        f"1 × {CLASS_NAMES[1]}, 1 × right",
+        f"1 × right, 1 × {CLASS_NAMES[1]}",
+    )
+
+
+def test_costs_and_layers_of_two_graphs():
+    names = ("cnn_bn_dropout40", "net4_bn_dropout40_se")
+    graphs = tuple(find_graph(name) for name in names)
+    costs = tables.costs_table(names, graphs, {"cnn_bn_dropout40": 0.2}).set_index("")
+    assert costs.loc["Parameters", "cnn_bn_dropout40"] == "626,024"
+    assert costs.loc["Parameters", "Ratio"] == f"{graphs[1]['parameters'] / 626_024:.2f} ×"
+    assert costs.loc["ms, one image"].isna().tolist() == [False, True, True]
+    assert tables.describe_layers(*graphs).startswith("Layers more: ")
+    assert "fewer" not in tables.describe_layers(*graphs)
+    assert tables.describe_layers(graphs[0], graphs[0]) == "The same layers in the same number."
+
+
+def test_bytes_are_set_beside_the_anchors():
+    board = pd.DataFrame(
+        {
+            "name": ["small", "large"], "family": ["hemanet", "vgg"], "test_accuracy": [0.98, 0.97],
+            "test_low": [0.97, 0.96], "test_high": [0.99, 0.98], "weights_mb": [0.4, 20.0], "dataset": ["a file"] * 2,
+        }
+    )  # fmt: skip
+    table = tables.bytes_table(board, {"small": 2 * 1024**2 // 10, "large": 10 * 1024**2}, load_anchors())
+    found = answer_bytes(table)
+    anchors = load_anchors()
+    heavier = anchors["bytes_float32"] > 0.4 * 1024**2
+    num_beaten = int((heavier & (anchors["accuracy"] < 0.98)).sum())
+    num_sized = int(anchors["parameters"].notna().sum())
+    verb = "is" if num_beaten == 1 else "are"
+    assert found.short == "**small reaches 98.0 % with 0.200 MB as stored** (0.400 MB as float32)."
+    assert f"Of the {num_sized} published anchors whose size is known, {num_beaten} {verb} both heavier" in found.answer
+    assert "The lightest anchor at or above it is Inception-like" in found.answer
+    drawn = figures.bytes_figure(table, "dark")
+    assert sum(len(trace.x) for trace in drawn.data if trace.name and trace.name.startswith("published")) == num_sized
+    assert not answer_bytes(table[table["group"] == "published"]).is_answered
+
+
+def test_twins_with_two_labels_are_named():
+    twins = [
+        (Twin("train", 1018, 1), Twin("test", 3126, 6)),
+        (Twin("train", 5, 2), Twin("train", 9, 2)),
+    ]
+    assert not answer_ceiling(None, twins).is_answered
+    table = tables.twins_table(twins, CLASS_NAMES)
+    assert table.iloc[0].tolist() == ["train 1018, test 3126", "several", "eosinophil / neutrophil", True]
+    from bloodcell.evaluation.ceiling import Answered, find_ceiling
+
+    y_score = np.full((4, 8), 0.01)
+    y_score[:, 0] = 0.93
+    ceiling = find_ceiling({"a": Answered(np.array([0, 0, 1, 0]), y_score, np.arange(4, dtype=np.uint64))})
+    text = answer_ceiling(ceiling, twins).answer
+    assert text.startswith("**1 of 4 test images (25.0 %) are missed by the one good model, a,**")
+    assert "holds 2 images more than once, pixel for pixel; 1 of them stand in test" in text
+    assert (
+        "1 under two labels, so that one of them is wrong: train 1018 as eosinophil and test 3126 as neutrophil" in text
+    )
+
+
+@pytest.mark.parametrize("mode", ["light", "dark"])
+def test_figures_draw_every_comparison(mode):
+    some = [
+        evidence(a="one"),
+        evidence(a="other", difference=-0.02, interval=(-0.03, -0.01)),
+        evidence(a="third", p_corrected=1),
+    ]
+    figure = figures.differences_figure(some, ["one", "other", "third"], mode, "other")
+    marks = figure.data[0]
+    assert marks.name == figures.DIFFERENCES_TRACE
+    assert list(marks.marker.symbol) == ["triangle-up", "triangle-down", "circle-open"]
+    assert marks.marker.size[1] > marks.marker.size[0]
+    assert [point[0] for point in marks.customdata] == ["one", "other", "third"]
+    assert figures.differences_figure([], [], mode).data
