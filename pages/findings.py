@@ -8,7 +8,7 @@ from bloodcell.dataset import CLASS_NAMES
 from bloodcell.dataset.twins import Twin
 from bloodcell.errors import DatasetError
 from bloodcell.evaluation.ceiling import GOOD_MARGIN, SURE
-from bloodcell.evaluation.evidence import ONE_SEED_LIMIT, Evidence, find_evidence
+from bloodcell.evaluation.evidence import ONE_SEED_LIMIT, SIGNIFICANCE, Evidence, find_evidence
 from bloodcell.evaluation.repeated import match_rows
 from bloodcell.models.catalog import CATALOG
 from bloodcell.models.combinations import LADDER
@@ -63,9 +63,10 @@ DEFINITIONS = f"""
 - **p**: McNemar's exact test for one training each. With several seeds an image's difference is a share of trainings,
   and the test flips the signs of these shares at random, which is McNemar's test where there is one seed.
   **Corrected** by Holm for all comparisons of the same question.
-- **A claim** (▲ or ▼) needs all three: an interval without zero, a corrected p below 0.05, and a difference that
-  training again would not undo: {100 * ONE_SEED_LIMIT:g} points or more where a network was trained once, else every
-  seed of the one above every seed of the other. Everything else is "no difference that … can show": not "equal".
+- **A claim** (▲ or ▼) needs all three: an interval without zero, a corrected p below {SIGNIFICANCE:g}, and a
+  difference that training again would not undo: {100 * ONE_SEED_LIMIT:g} points or more where a network was trained
+  once, else every seed of the one above every seed of the other. Everything else is "no difference that … can show":
+  not "equal".
 - **± behind an accuracy over seeds** is their standard deviation; **± behind a difference** half its interval.
 - **Choices are made on validation**: the best deep network, the lightweight one, the good models. Test only judges.
 - **ECE**: mean distance between confidence and accuracy, 15 bins, after the temperature that was fitted on validation.

@@ -15,6 +15,7 @@ from bloodcell.evaluation.comparison import DEFAULT_MARGIN
 from bloodcell.evaluation.evidence import Evidence, correct_together, find_evidence
 from bloodcell.models.catalog import CATALOG
 from bloodcell.training.experiments import LADDER_NETWORKS
+from bloodcell.training.recipes import RECIPES
 from bloodcell.views.findings import (
     BASE,
     Finding,
@@ -260,9 +261,9 @@ def answer_augmentation(arms: Mapping[str, Mapping[str, Network]], num_missing: 
         if arm != "none"
     )
     caveat = (
-        "All arms have the same recipe of 20 epochs with the augmentation changed and nothing else. A longer schedule "
-        "suits augmentation better, because an augmented network is still learning at the end; the study's own also "
-        "balances the classes, which shows the network more images an epoch."
+        f"All arms have the same recipe of {RECIPES['study'].num_epochs} epochs with the augmentation changed and "
+        "nothing else; a longer schedule usually suits augmentation better. The study's own also balances the classes, "
+        "which shows the network more images an epoch."
     )
     if not evidence:
         text = "Not answered yet: no network is trained here both with and without augmentation."
