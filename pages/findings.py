@@ -377,7 +377,7 @@ ceiling_found, bytes_found = find_closing()
 show_summary([*evidence.findings.values(), ceiling_found, bytes_found])
 data_source_line()
 if evidence.left_out:
-    st.caption(f"Left out, because trained on another file of the dataset: {', '.join(evidence.left_out)}.")
+    st.caption(f"Left out, because measured on another file of the dataset: {', '.join(evidence.left_out)}.")
 show_lightweight(evidence)
 show_attention(evidence)
 show_depth(evidence)

@@ -40,7 +40,7 @@ class Evidenced:
         arms: Trained arms of the augmentation study: network -> arm -> trainings.
         histories: Training curves of each of `arms`, one artifact per seed.
         findings: The answers by key, in the order of the page.
-        left_out: Trainings on another dataset file than most, which cannot stand beside the others.
+        left_out: Trainings on other images than most, which cannot stand beside the others.
     """
 
     networks: dict[str, Network]
@@ -112,6 +112,14 @@ def _load_evidence(fingerprint: str, latencies: tuple[tuple[str, float], ...], _
         network: {arm: _gather(network_arm_name(network, arm), network, of[arm], math.nan) for arm in of}
         for network, of in histories.items()
     }
+    reference = next(iter({**networks, **ladder}.values()), None)
+    strangers = [name for name, one in networks.items() if not _share_images(one, reference)]
+    networks, ladder = (
+        {name: one for name, one in some.items() if _share_images(one, reference)} for some in (networks, ladder)
+    )
+    arms = {
+        network: {arm: one for arm, one in of.items() if _share_images(one, reference)} for network, of in arms.items()
+    }
     num_rungs, num_trials = (sum(one.state != "done" for one in states) for states in (rungs, trials))
     answers = (
         answer_lightweight(networks),
@@ -120,8 +128,13 @@ def _load_evidence(fingerprint: str, latencies: tuple[tuple[str, float], ...], _
         answer_augmentation(arms, num_trials),
         answer_ladder(ladder, num_rungs),
     )
-    left_out = tuple(one.name for one in everything if one.manifest.dataset["md5"] != md5)
+    left_out = (*strangers, *(one.name for one in everything if one.manifest.dataset["md5"] != md5))
     return Evidenced(networks, ladder, arms, histories, {one.key: one for one in answers}, left_out)
+
+
+def _share_images(one: Network, reference: Network | None) -> bool:
+    """Whether two networks answered any common test image, without which nothing can be paired."""
+    return reference is not None and bool(np.isin(one.test.image_hashes, reference.test.image_hashes).any())
 
 
 def _done(states: list[TrialState]) -> tuple[Artifact, ...]:

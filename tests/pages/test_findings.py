@@ -174,7 +174,7 @@ def test_trainings_on_another_dataset_are_left_out_and_named(tmp_path, monkeypat
     other = {"kind": "official", "md5": "f" * 32, "label": "another file", "num_images": {}}
     write_rows(tmp_path, {"cnn_se": 0.99}, dataset=other)
     at = open_findings()
-    assert "Left out, because trained on another file of the dataset: cnn_se" in words(at)
+    assert "Left out, because measured on another file of the dataset: cnn_se" in words(at)
     assert "cnn_se" not in evidence(at, "vgg16")["Network"].tolist()
 
 
