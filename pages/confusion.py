@@ -28,6 +28,7 @@ from bloodcell.views.components import (
     model_picker,
     open_page,
     remembered_segments,
+    remembered_toggle,
     research_use_notice,
     restore_choice,
     selected_models,
@@ -140,7 +141,7 @@ def choose_view() -> tuple[str, bool, str]:
             "Cells show", tables.NORMALIZATIONS, VALUES, "Row %: of the true class. Column %: of all answered so."
         )
         split = remembered_segments("Split", {"test": "test", "val": "val"}, SPLIT)
-        errors_only = st.toggle("Errors only", key=ERRORS, bind="query-params", help="Leave out what was right.")
+        errors_only = remembered_toggle("Errors only", ERRORS, help="Leave out what was right.")
     return normalize, errors_only, split
 
 

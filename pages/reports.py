@@ -23,6 +23,7 @@ from bloodcell.views.components import (
     model_picker,
     open_page,
     remembered_segments,
+    remembered_toggle,
     show_damaged,
     theme_mode,
 )
@@ -140,7 +141,7 @@ def show_layers(name: str, model_name: str) -> None:
     left, right = st.columns([7, 4], gap="medium")
     share = partial(st.column_config.ProgressColumn, format="percent", min_value=0.0, max_value=1.0, color="primary")
     with left:
-        only = st.toggle("Only layers with parameters", key="reports_with_parameters", bind="query-params")
+        only = remembered_toggle("Only layers with parameters", "reports_with_parameters")
         st.dataframe(
             layers[layers["parameters"] > 0] if only else layers,
             hide_index=True,

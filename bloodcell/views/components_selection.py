@@ -31,6 +31,8 @@ from bloodcell.views.theme import Mode, family_style
 SELECTION_KEY = "models"
 QUICK_KEY = "selection_quick"
 PAGE_KEY = "page"
+SWITCH = ("off", "on")
+"""What the URL says of a switch."""
 
 
 def theme_mode() -> Mode:
@@ -221,11 +223,31 @@ def remembered_list(
     return list(st.session_state[key])
 
 
+def remembered_toggle(label: str, key: str, help: str | None = None) -> bool:
+    """Let the reader switch something on or off; the choice stays in the session and in the URL, as `key=on`.
+
+    Args:
+        label: Name of the switch.
+        key: Name of the parameter, beginning with the page's name; the switch itself lies under `key` with `_switch`.
+        help: What a pointer on the question mark reads.
+    """
+    restore_choice(key, SWITCH, SWITCH[0])
+    switch = f"{key}_switch"
+    st.session_state[switch] = st.session_state[key] == SWITCH[1]
+    st.toggle(label, key=switch, on_change=_switch, args=(key,), help=help)
+    keep_choice(key, SWITCH[0])
+    return st.session_state[key] == SWITCH[1]
+
+
 def choose(key: str, value: str | None = None) -> None:
     """In a callback: note that the reader chose under `key`, and what, if it is not the widget itself that holds it."""
     if value is not None:
         st.session_state[key] = value
     _touch(key)
+
+
+def _switch(key: str) -> None:
+    choose(key, SWITCH[int(st.session_state[f"{key}_switch"])])
 
 
 def _numbers(table: pd.DataFrame, name: str) -> str:

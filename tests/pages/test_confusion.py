@@ -70,6 +70,16 @@ def test_the_pair_most_often_confused_is_open_at_first(shelf):
     assert "4 of 48 images are wrong" in words(at)
 
 
+def test_errors_only_is_kept_in_the_address(shelf):
+    at = open_confusion(confusion_model="cnn_4", confusion_errors_only="on")
+    assert not at.exception
+    assert at.toggle(key="confusion_errors_only_switch").value
+    at.toggle(key="confusion_errors_only_switch").set_value(False).run()
+    assert at.query_params["confusion_errors_only"] == ["off"]
+    at.toggle(key="confusion_errors_only_switch").set_value(True).run()
+    assert at.query_params["confusion_errors_only"] == ["on"]
+
+
 def test_the_most_confident_mistake_comes_first_with_every_selected_models_answer(shelf):
     at = open_confusion(confusion_model="cnn_4", models=["cnn_4", "vgg16_dropout"])
     assert pictures(at) == [f"neutrophil, test row {row}" for row in (14, 22, 6)]

@@ -104,9 +104,21 @@ def test_only_layers_with_parameters_can_be_listed(shelf):
 
     everything = layers(at)
     assert len(everything) == len(load_graphs()["cnn_4"]["layers"])
-    at.toggle(key="reports_with_parameters").set_value(True).run()
+    at.toggle(key="reports_with_parameters_switch").set_value(True).run()
     assert 0 < len(layers(at)) < len(everything)
     assert layers(at)["parameters"].sum() == load_graphs()["cnn_4"]["parameters"]
+
+
+def test_the_address_keeps_a_switch_across_pages(shelf):
+    """A link switches it on; another page and back leave it on; a click switches it off in the address too."""
+    at = open_reports(reports_model="cnn_4", reports_with_parameters="on")
+    assert at.toggle(key="reports_with_parameters_switch").value
+    at.switch_page("pages/compare.py").run()
+    at.switch_page("pages/reports.py").run()
+    assert at.toggle(key="reports_with_parameters_switch").value
+    at.toggle(key="reports_with_parameters_switch").set_value(False).run()
+    assert at.query_params["reports_with_parameters"] == ["off"]
+    assert not at.toggle(key="reports_with_parameters_switch").value
 
 
 def test_a_training_of_a_graph_that_left_the_catalog_is_still_reported(shelf):
