@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +27,8 @@ REQUIRED_FILES = {
     "run": (HISTORY_FILE, PREDICTIONS_FILE, EVALUATION_FILE),
 }
 RUNS_FOLDER = "runs"
+# A name is a folder's, and nothing in it may lead elsewhere.
+_FOLDER_NAME = re.compile(rf"({RUNS_FOLDER}/)?[^./\\\0][^/\\\0]*")
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,11 @@ def load_artifact(name: str, directory: Path | None = None) -> Artifact:
         ArtifactDamagedError: A file is missing, altered or foreign.
     """
     root = directory or artifacts_directory()
+    if not _FOLDER_NAME.fullmatch(name):
+        raise ArtifactNotFoundError(
+            f"{name!r} is not the name of a trained model: expected one such as cnn_4, or {RUNS_FOLDER}/NAME.TAG for a "
+            "run."
+        )
     folder = root / name
     if not (folder / MANIFEST_FILE).is_file():
         if folder.is_dir() and any(folder.iterdir()):

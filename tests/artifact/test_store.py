@@ -83,6 +83,21 @@ def test_a_renamed_artifact_is_foreign(folder):
         load_artifact("vgg16", folder)
 
 
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "../artifacts/cnn_4", "/", "runs/../cnn_4", "a/cnn_4", "cnn\0", "runs/"]
+)
+def test_a_name_that_leads_elsewhere_is_none(folder, name):
+    with pytest.raises(ArtifactNotFoundError, match="is not the name of a trained model"):
+        load_artifact(name, folder)
+
+
+def test_a_copy_under_an_odd_name_is_set_aside_by_name(folder):
+    shutil.copytree(folder / "cnn_4", folder / "cnn_4 (copy)")
+    (damaged,) = load_shelf(folder).damaged
+    assert damaged.name == "cnn_4 (copy)"
+    assert "copied or renamed" in damaged.reason
+
+
 def test_nothing_trained_says_how_to_train(tmp_path):
     with pytest.raises(ArtifactNotFoundError, match="train cnn_4"):
         load_artifact("cnn_4", tmp_path)
