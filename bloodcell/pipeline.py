@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import datetime
 import logging
+import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +26,16 @@ from bloodcell.artifact import (
     publish_artifact,
 )
 from bloodcell.artifact.weights import fill_weights, serialize_weights
-from bloodcell.dataset import CLASS_NAMES, INPUT_SIZE, UNKNOWN, Split, find_subtypes, load_split, prepare_images
+from bloodcell.dataset import (
+    CLASS_NAMES,
+    INPUT_SIZE,
+    UNKNOWN,
+    Split,
+    add_labelled_set,
+    find_subtypes,
+    load_split,
+    prepare_images,
+)
 from bloodcell.errors import ArtifactError, ArtifactNotFoundError, EngineError, TrainingError
 from bloodcell.evaluation import (
     Evaluation,
@@ -54,6 +66,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LARGEST_SHIPPED_LITERT_BYTES = 2_500_000
+# A name becomes a folder: letters, digits and a few marks, beginning with a letter or digit.
+_NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")
 RECORDED_PACKAGES = ("keras", "tensorflow", "jax", "numpy", "ai-edge-litert", "scikit-learn", "medmnist")
 
 
@@ -67,6 +81,7 @@ def load_or_train(
     run_tag: str | None = None,
     own: bool = False,
     force: bool = False,
+    added_set: Path | None = None,
     on_epoch: OnEpoch | None = None,
     on_batch: OnBatch | None = None,
 ) -> Artifact:
@@ -82,9 +97,11 @@ def load_or_train(
         run_tag: Keep everything but the weights, as the run `NAME.TAG`.
         own: Keep it among this user's own models and not with the project's.
         force: Train again, and replace what is there once the new one is whole.
+        added_set: A labelled set, folder or zip file, whose cells are added to train. The name must carry a tag then.
 
     Raises:
-        TrainingError: What is there was trained by another recipe or seed than was asked for.
+        TrainingError: What is there was trained by another recipe, seed or data than was asked for, or the name will
+            not do.
         BloodCellError: The data are missing, the name is unknown, the disk is full.
     """
     model_name = graph_of(name)
@@ -93,18 +110,28 @@ def load_or_train(
         raise TrainingError(f"A model of your own needs a tag, so that it is told from the project's: {name}.mine")
     kind = "run" if run_tag else "artifact"
     full_name = f"{name}.{run_tag}" if run_tag else name
+    _check_name(full_name, model_name, added_set)
     changed = {**(changes or {}), **({} if num_epochs is None else {"num_epochs": num_epochs})}
+    train_split = None if added_set is None else _with_added(added_set)
     if not force:
         existing = _find(full_name, kind, own)
         if existing:
             _check_same(existing, {"recipe_name": recipe_name, "seed": seed}, changed)
+            _check_same_data(existing, train_split)
             return existing
     recipe_name, recipe = recipe_for(model_name, recipe_name)
     recipe = recipe.replace(**changed)
     seed = 0 if seed is None else seed
-    train_split, val_split = load_split("train"), load_split("val")
+    if train_split is not None and recipe.max_images is not None and recipe.max_images < train_split.num_images:
+        raise TrainingError(
+            f"The recipe {recipe_name} takes the first {recipe.max_images} images only, and added cells stand at the "
+            "end. Choose another recipe."
+        )
+    train_split, val_split = train_split or load_split("train"), load_split("val")
     result = train(model_name, recipe, train_split, val_split, seed=seed, on_epoch=on_epoch, on_batch=on_batch)
-    artifact = publish_training(full_name, kind, recipe_name, recipe, seed, result, train_split, val_split, own=own)
+    artifact = publish_training(
+        full_name, kind, recipe_name, recipe, seed, result, train_split, val_split, own=own, added_set=added_set
+    )
     checkpoint_path(model_name, recipe, seed, train_split).unlink(missing_ok=True)
     return attach_litert(artifact) if kind == "artifact" else artifact
 
@@ -121,12 +148,14 @@ def publish_training(
     *,
     own: bool = False,
     notes: tuple[str, ...] = (),
+    added_set: Path | None = None,
 ) -> Artifact:
     """Store a finished training: weights rounded as they are kept, and everything measured on the rounded ones.
 
     Args:
         own: Store it among this user's own models.
         notes: Sentences for its card.
+        added_set: The labelled set that was added to train.
     """
     model_name = graph_of(name)
     fold_batch_norm(result.model)  # first, so that the kernels that are rounded are those that LiteRT runs
@@ -160,7 +189,7 @@ def publish_training(
         backend=result.backend,
         versions=_versions(),
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        command=_command(name, kind, recipe_name, recipe, seed, own),
+        command=_command(name, kind, recipe_name, recipe, seed, own, added_set),
         notes=notes,
     )
     artifact = publish_artifact(
@@ -227,14 +256,23 @@ def recompute(artifact: Artifact, split_name: str) -> Evaluation:
     Raises:
         BloodCellError: The data are missing, or the engine cannot be built.
     """
+    split = load_split(split_name)
+    return evaluate_images(artifact, split.images, split.labels)
+
+
+def evaluate_images(artifact: Artifact, images: np.ndarray, labels: np.ndarray) -> Evaluation:
+    """Run the model on images through the engine that answers, and return the numbers.
+
+    Args:
+        images: (n, 64, 64, 3) uint8.
+        labels: (n,) int64 in [0, 8).
+    """
     from bloodcell.inference import load_engine
 
-    split = load_split(split_name)
     engine = load_engine(artifact)
-    starts = range(0, split.num_images, 256)
-    logits = np.concatenate([engine.compute_logits(prepare_images(split.images[i : i + 256])) for i in starts])
-    found = Predictions(split_name, split.labels, logits, split.image_hashes)
-    return evaluate_predictions(found, artifact.manifest.temperature)
+    starts = range(0, len(images), 256)
+    logits = np.concatenate([engine.compute_logits(prepare_images(images[i : i + 256])) for i in starts])
+    return Evaluation.from_predictions(labels, softmax(logits, artifact.manifest.temperature), CLASS_NAMES)
 
 
 def attach_litert(artifact: Artifact) -> Artifact:
@@ -284,14 +322,39 @@ def _check_same(existing: Artifact, asked: dict[str, Any], changes: dict[str, An
         )
 
 
-def _describe_data(*splits: Split) -> dict[str, Any]:
-    identity = splits[0].identity
+def _check_name(full_name: str, model_name: str, added_set: Path | None) -> None:
+    if not _NAME.fullmatch(full_name):
+        raise TrainingError(f"{full_name!r} cannot be a name: expected letters, digits and . _ + -, such as cnn_4.lab.")
+    if added_set is not None and full_name == model_name:
+        raise TrainingError(
+            f"A training with added cells is another one than {model_name}: give it a tag, such as {model_name}.lab."
+        )
+
+
+def _with_added(added_set: Path) -> Split:
+    held_out = [load_split("val"), load_split("test")]
+    train_split, num_left_out = add_labelled_set(load_split("train"), added_set, held_out)
+    if num_left_out:
+        logger.warning("%d cells of %s are images of val or test and were left out.", num_left_out, added_set)
+    return train_split
+
+
+def _check_same_data(existing: Artifact, train_split: Split | None) -> None:
+    if train_split is not None and existing.manifest.dataset.get("train_md5") != train_split.identity.md5:
+        raise TrainingError(
+            f"{existing.name!r} is there already, trained without these cells. Add --force to replace it, or choose "
+            "another tag."
+        )
+
+
+def _describe_data(train_split: Split, val_split: Split, test_split: Split) -> dict[str, Any]:
+    file, trained_on = val_split.identity, train_split.identity
     return {
-        "kind": identity.kind,
-        "md5": identity.md5,
-        "label": identity.label,
-        "num_images": {split.name: split.num_images for split in splits},
-    }
+        "kind": file.kind,
+        "md5": file.md5,
+        "label": trained_on.label,
+        "num_images": {split.name: split.num_images for split in (train_split, val_split, test_split)},
+    } | ({"train_md5": trained_on.md5} if trained_on.md5 != file.md5 else {})
 
 
 def _versions() -> dict[str, str]:
@@ -304,7 +367,9 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _command(name: str, kind: str, recipe_name: str, recipe: TrainingRecipe, seed: int, own: bool) -> str:
+def _command(
+    name: str, kind: str, recipe_name: str, recipe: TrainingRecipe, seed: int, own: bool, added_set: Path | None
+) -> str:
     model_name = graph_of(name)
     words = ["./dev python -m bloodcell train", name if kind == "artifact" else model_name]
     if recipe_for(model_name)[0] != recipe_name:
@@ -314,6 +379,8 @@ def _command(name: str, kind: str, recipe_name: str, recipe: TrainingRecipe, see
     same_length = RECIPES[recipe_name].replace(num_epochs=recipe.num_epochs)
     words += [f"--set {change}" for change in describe_changes(recipe, same_length)]
     words.append(f"--seed {seed}")
+    if added_set is not None:
+        words.append(f"--add {shlex.quote(added_set.name)}")  # not its folder, which is nobody else's business
     if kind == "run":
         words.append(f"--run {name.removeprefix(f'{model_name}.')}")
     if own:

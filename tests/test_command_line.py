@@ -19,6 +19,7 @@ from bloodcell import __main__ as command_line
 from bloodcell.artifact import load_artifact, load_model
 from bloodcell.dataset import CLASS_NAMES, load_split
 from bloodcell.errors import StorageError, TrainingError
+from bloodcell.evaluation import softmax
 from bloodcell.files import PROJECT_DIRECTORY
 from bloodcell.inference import Engine
 from bloodcell.models import CATALOG
@@ -157,6 +158,8 @@ sys.exit(f"imported {heavy}" if heavy else 0)
         ("evaluate",),
         ("evaluate", "cnn_3", "--split", "all"),
         ("evaluate", "cnn_3", "--split", "train"),
+        ("evaluate", "cnn_3", "--cells", "cells", "--split", "val"),
+        ("evaluate", "cnn_3", "--cells", "cells", "--recompute"),
         ("benchmark", "--save", "--output", "x"),
         ("benchmark", "--engine", "onnx"),
         ("benchmark", "--threads", "0"),
@@ -182,6 +185,9 @@ def test_wrong_usage_ends_with_2(run, shelf, arguments):
         (("evaluate", "cnn_5"), "Available: cnn_2"),
         (("evaluate", "resnet18"), "bloodcell train resnet18"),
         (("evaluate", "runs/cnn_3.seed1"), "No trained artifact for 'runs/cnn_3.seed1'"),
+        (("evaluate", "cnn_3", "--cells", "nowhere"), "no labelled set at nowhere"),
+        (("evaluate", "../cnn_3"), "is not the name of a trained model"),
+        (("train", "cnn_3./../x"), "cannot be a name"),
         (("benchmark", "resnet18"), "bloodcell train resnet18"),
         (("classify", "a.png", "--model", "cnn_5"), "Available: cnn_2"),
         (("export", "resnet18", "--format", "litert"), "bloodcell train resnet18"),
@@ -254,7 +260,7 @@ def test_train_passes_on_what_was_asked_and_shows_epochs(run, fake_training):
     )
     assert code == 0
     options = {"recipe_name": "smoke", "seed": 3, "num_epochs": 2, "run_tag": "t", "force": True}
-    options |= {"changes": {}, "own": False}
+    options |= {"changes": {}, "own": False, "added_set": None}
     assert fake_training == [("cnn_3", options), ("cnn_4", options)]
     assert "cnn_3 epoch 2/2: loss 1.0000, accuracy 50.00 %, val loss 1.2000, val accuracy 40.00 %, 3.0 s" in err
     assert "chatter" not in out
@@ -265,7 +271,7 @@ def test_train_defaults_and_json(run, fake_training):
     code, out, _ = run("train", "cnn_3", "--json")
     assert code == 0
     defaults = {"recipe_name": None, "seed": None, "num_epochs": None, "run_tag": None, "force": False}
-    defaults |= {"changes": {}, "own": False}
+    defaults |= {"changes": {}, "own": False, "added_set": None}
     assert fake_training == [("cnn_3", defaults)]
     (row,) = json.loads(out)
     assert (row["name"], row["state"]) == ("cnn_3", "trained")
@@ -500,7 +506,7 @@ def test_classify_starts_fast_and_speaks_json_alone(small_artifacts, cells):
 
 
 def test_classify_the_samples(run, real_samples):
-    """The 48 original images through a committed model with a form, which need not be the default."""
+    """The 48 original images through a committed model with a form give the stored answers of the same test rows."""
     shipped = sorted(path.parent.name for path in (PROJECT_DIRECTORY / "artifacts").glob("*/model.tflite"))
     if not shipped:
         pytest.skip("no trained model with a LiteRT form is committed")
@@ -508,10 +514,19 @@ def test_classify_the_samples(run, real_samples):
     assert code == 0
     answers = json.loads(out)
     assert len(answers) == 48
-    assert all(answer["status"] == "ok" and answer["reasons"] == [] for answer in answers)
     with open(real_samples / "labels.csv", newline="") as stream:
-        truth = {row["file"]: CLASS_NAMES[int(row["label"])] for row in csv.DictReader(stream)}
-    right = sum(truth[Path(answer["file"]).name] == answer["label"] for answer in answers)
+        rows = {row["file"]: row for row in csv.DictReader(stream)}
+    artifact = load_artifact(shipped[-1])
+    stored = artifact.load_predictions("test")
+    expected = softmax(stored.logits, artifact.manifest.temperature)
+    given = [answer for answer in answers if answer["probabilities"] is not None]  # a guard may refuse a cell
+    assert len(given) >= 46
+    for answer in given:
+        row = rows[Path(answer["file"]).name]
+        index = int(row["test_index"])
+        assert stored.y_true[index] == int(row["label"])
+        assert list(answer["probabilities"].values()) == pytest.approx(expected[index].tolist(), abs=1e-3)
+    right = sum(CLASS_NAMES[int(rows[Path(one["file"]).name]["label"])] == one["label"] for one in answers)
     assert right >= 43
 
 

@@ -1,30 +1,44 @@
 """`evaluate`: the numbers of trained models, from their stored predictions or measured again."""
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bloodcell.commands.output import percent, print_json, print_table, say
 from bloodcell.commands.shelf import find_artifacts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bloodcell.artifact import Artifact
+    from bloodcell.evaluation import Evaluation
 
 
 def add_parser(subparsers: Any) -> None:
     """Describe the command's arguments."""
     parser = subparsers.add_parser("evaluate", help="report how good trained models are")
     parser.add_argument("names", nargs="+", metavar="NAME", help="trained model, or runs/NAME.TAG for a run")
-    parser.add_argument("--split", choices=("val", "test", "train"), default="test", help="which images (test)")
+    parser.add_argument("--split", choices=("val", "test", "train"), help="which images (test)")
     parser.add_argument("--recompute", action="store_true", help="run the model on the dataset instead")
+    parser.add_argument(
+        "--cells", type=Path, metavar="SET", help="run the model on a labelled set instead, a folder or a zip file"
+    )
     parser.add_argument("--json", action="store_true", help="JSON on standard output")
     parser.set_defaults(run=run, parser=parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Report on each name."""
-    if options.split == "train" and not options.recompute:
+    if options.cells is not None and (options.split or options.recompute):
+        options.parser.error("--cells stands for the images: leave out --split and --recompute")
+    split = options.split or "test"
+    if split == "train" and not options.recompute:
         options.parser.error("predictions on train are not stored: add --recompute")
-    reports = [evaluate(artifact, options.split, options.recompute) for artifact in find_artifacts(options.names)]
+    artifacts = find_artifacts(options.names)
+    if options.cells is not None:
+        reports = evaluate_on_set(artifacts, options.cells)
+    else:
+        reports = [evaluate(artifact, split, options.recompute) for artifact in artifacts]
     if options.json:
         print_json(reports)
     else:
@@ -54,9 +68,33 @@ def evaluate(artifact: "Artifact", split: str, recompute: bool) -> dict[str, Any
         y_score = softmax(predictions.logits, manifest.temperature)
         evaluation = Evaluation.from_predictions(predictions.y_true, y_score, manifest.class_names)
         source, dataset = "stored predictions", manifest.dataset["label"]
+    return _report(artifact, split, evaluation, source, dataset)
+
+
+def evaluate_on_set(artifacts: "Sequence[Artifact]", folder_or_zip: Path) -> list[dict[str, Any]]:
+    """Return what `evaluate` does, for images of a labelled set; their split is called "set".
+
+    Raises:
+        BloodCellError: The set cannot be read or an engine cannot be built.
+    """
+    from bloodcell.dataset import load_labelled_set
+    from bloodcell.pipeline import evaluate_images
+
+    images, labels = load_labelled_set(folder_or_zip)
+    dataset = f"the labelled set {folder_or_zip.name}"
+    reports = []
+    for artifact in artifacts:
+        say(f"Running {artifact.name} on {len(labels)} cells of {folder_or_zip} ...")
+        if "train_md5" in artifact.manifest.dataset:
+            say(f"{artifact.name} was trained with added cells: where they are these, the numbers flatter it.")
+        reports.append(_report(artifact, "set", evaluate_images(artifact, images, labels), "LiteRT, run now", dataset))
+    return reports
+
+
+def _report(artifact: "Artifact", split: str, evaluation: "Evaluation", source: str, dataset: str) -> dict[str, Any]:
     numbers = evaluation.to_dict()
     head = {"name": artifact.name, "split": split, "n": numbers.pop("n"), "accuracy": numbers.pop("accuracy")}
-    return head | numbers | {"temperature": manifest.temperature, "source": source, "dataset": dataset}
+    return head | numbers | {"temperature": artifact.manifest.temperature, "source": source, "dataset": dataset}
 
 
 def _print_report(report: dict[str, Any]) -> None:

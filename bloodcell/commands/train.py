@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bloodcell.commands.output import percent, print_json, say
@@ -40,6 +41,12 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--all", action="store_true", help="every network of the catalog")
     parser.add_argument("--force", action="store_true", help="train again and replace what is there")
     parser.add_argument("--run", metavar="TAG", dest="tag", help="keep a run without weights, as NAME.TAG")
+    parser.add_argument(
+        "--add",
+        type=Path,
+        metavar="SET",
+        help="labelled set, a folder or a zip file, whose cells are added to train; for a name with a tag (cnn_4.lab)",
+    )
     parser.add_argument("--json", action="store_true", help="JSON on standard output")
     parser.set_defaults(run=run, parser=parser)
 
@@ -98,6 +105,7 @@ def _train_one(name: str, options: argparse.Namespace) -> dict[str, Any]:
             run_tag=options.tag,
             own=options.own,
             force=options.force,
+            added_set=options.add,
             on_epoch=display.on_epoch,
             on_batch=display.on_batch,
         )

@@ -3,7 +3,7 @@
 from bloodcell.dataset.classes import CLASS_CODES, CLASS_NAMES, CLASS_NOTES, ClassNote
 from bloodcell.dataset.download import download_dataset
 from bloodcell.dataset.images import INPUT_SIZE, MINIMUM_SIDE, Box, Framed, frame_image, prepare_images
-from bloodcell.dataset.labelled import load_labelled_set
+from bloodcell.dataset.labelled import add_labelled_set, load_labelled_set
 from bloodcell.dataset.source import (
     DatasetIdentity,
     describe_status,
@@ -49,6 +49,7 @@ __all__ = [
     "Framed",
     "Matching",
     "Split",
+    "add_labelled_set",
     "describe_status",
     "download_dataset",
     "find_dataset",

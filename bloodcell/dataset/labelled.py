@@ -6,14 +6,17 @@
     neutrophil/…    the images, wherever `file` says, relative to labels.csv
 
 An image of 64 x 64 pixels is taken as it is; any other size is framed as an uploaded image is. Reviewed cases are
-exported in this layout, and a folder made by hand works as well. The names of the eight classes count, or their codes
+exported in this layout, and a folder made by hand works as well. A model can be measured on such a set, and a training
+can add one to its train images. The names of the eight classes count, or their codes
 such as NEU; `label`, the class's index, must agree with the name where it is given.
 """
 
 import csv
+import hashlib
 import io
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -21,6 +24,7 @@ from PIL import Image, UnidentifiedImageError
 
 from bloodcell.dataset.classes import CLASS_CODES, CLASS_NAMES
 from bloodcell.dataset.images import INPUT_SIZE, frame_image
+from bloodcell.dataset.splits import Split, hash_images
 from bloodcell.errors import DatasetDamagedError, DatasetNotFoundError, ImageError
 
 LABELS_FILE = "labels.csv"
@@ -55,6 +59,37 @@ def load_labelled_set(folder_or_zip: Path) -> tuple[np.ndarray, np.ndarray]:
         raise DatasetDamagedError(
             f"{path} is neither a folder nor a sound zip file ({error}). Export the labelled set again."
         ) from error
+
+
+def add_labelled_set(train: Split, folder_or_zip: Path, held_out: Iterable[Split]) -> tuple[Split, int]:
+    """Return the train split with the cells of a labelled set after its own images, and how many were left out.
+
+    Cells whose very pixels lie in a split that models are judged by are left out: a model must not have seen them. The
+    identity of what is returned names the added cells, and its MD5 is of both: the file's and the cells'.
+
+    Args:
+        held_out: Splits that stay unseen.
+
+    Raises:
+        DatasetNotFoundError, DatasetDamagedError: As `load_labelled_set`; also if no cell is left.
+    """
+    images, labels = load_labelled_set(folder_or_zip)
+    unseen = np.concatenate([split.image_hashes for split in held_out])
+    kept = ~np.isin(hash_images(images), unseen)
+    images, labels = images[kept], labels[kept]
+    if not len(labels):
+        raise DatasetDamagedError(
+            f"All {len(kept)} cells of {folder_or_zip} are images of val or test, which a model must not be trained on."
+        )
+    digest = hashlib.md5(train.identity.md5.encode(), usedforsecurity=False)
+    digest.update(images.tobytes() + labels.tobytes())
+    cells = "1 labelled cell" if len(labels) == 1 else f"{len(labels):,} labelled cells"
+    identity = replace(
+        train.identity, md5=digest.hexdigest(), label=f"{train.identity.label}; {cells} were added to train"
+    )
+    added = Split(train.name, np.concatenate([train.images, images]), np.concatenate([train.labels, labels]), identity)
+    added.images.flags.writeable = added.labels.flags.writeable = False
+    return added, int((~kept).sum())
 
 
 def _load(path: Path, read: Callable[[str], bytes | None]) -> tuple[np.ndarray, np.ndarray]:
