@@ -31,7 +31,13 @@ from bloodcell.views.components_cases import (
     sign_or_reopen,
     tell,
 )
-from bloodcell.views.components_review import current_reviewer, reviewer_name, show_differential, show_review
+from bloodcell.views.components_review import (
+    ask_for_login,
+    current_reviewer,
+    reviewer_name,
+    show_differential,
+    show_review,
+)
 from bloodcell.views.figures_cases import comparison_figure
 from bloodcell.views.figures_images import escape_markdown
 
@@ -54,6 +60,9 @@ def main() -> None:
     open_page(
         "Cases", "What did I decide? Cells that a model named and a person judged, their differential and report."
     )
+    if ask_for_login("cases_login"):
+        research_use_notice()
+        return
     show_message()
     try:
         store = open_store()

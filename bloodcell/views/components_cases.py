@@ -17,7 +17,13 @@ from bloodcell.cases.store import LONGEST_IDENTIFIER
 from bloodcell.errors import BloodCellError
 from bloodcell.inference import find_litert
 from bloodcell.views import cache
-from bloodcell.views.components_review import REVIEWER_KEY, current_reviewer, seen_record
+from bloodcell.views.components_review import (
+    REVIEWER_KEY,
+    ask_for_login,
+    current_reviewer,
+    login_name,
+    seen_record,
+)
 from bloodcell.views.figures_images import escape_markdown
 from bloodcell.views.intake import GivenFile, Intake, keep_files
 from bloodcell.views.navigation import PAGES_DIRECTORY
@@ -118,6 +124,8 @@ def offer_case(files: Sequence[GivenFile], key: str) -> None:
         key: Unique, beginning with the page's name.
     """
     with st.popover("Review as a case", icon=":material/fact_check:", key=f"{key}_popover"):
+        if ask_for_login(f"{key}_login"):
+            return
         identifier = st.text_input(
             "Identifier, your own",
             key=f"{key}_identifier",
@@ -167,10 +175,17 @@ def sign_or_reopen(store: CaseStore, case: Case, key: str, review_key: str) -> N
     with st.form(f"{key}_form"):
         left, right = st.columns(2, gap="medium", vertical_alignment="bottom")
         name_key = f"{key}_name_{case.id}"
-        if name_key not in st.session_state:
-            st.session_state[name_key] = str(st.session_state.get(REVIEWER_KEY, "")).strip()
+        logged_in = login_name()
+        if logged_in is not None or name_key not in st.session_state:
+            st.session_state[name_key] = logged_in or str(st.session_state.get(REVIEWER_KEY, "")).strip()
         with left:
-            st.text_input("Reviewer's name", key=name_key, max_chars=80, icon=":material/signature:")
+            st.text_input(
+                "Reviewer's name",
+                key=name_key,
+                max_chars=80,
+                icon=":material/signature:",
+                disabled=logged_in is not None,
+            )
         with right:
             st.radio(
                 "The pictures",
@@ -302,7 +317,7 @@ def _start_case(store: CaseStore, key: str) -> None:
 
 
 def _sign(store: CaseStore, case_id: str, key: str, review_key: str) -> None:
-    name = str(st.session_state[f"{key}_name_{case_id}"]).strip()
+    name = login_name() or str(st.session_state[f"{key}_name_{case_id}"]).strip()
     if not name:
         st.session_state[_MESSAGE] = ("error", "The case was not signed: sign-off needs the reviewer's name.")
         return

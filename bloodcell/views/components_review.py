@@ -51,9 +51,11 @@ def reviewer_name() -> str:
 
     Without a name decisions are recorded under a mark of this session, so that nobody undoes another's.
     """
-    logged_in = _login_name()
+    logged_in = login_name()
     if logged_in is not None:
-        st.markdown(f":material/badge: Reviewing as **{logged_in}**")
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.markdown(f":material/badge: Reviewing as **{escape_markdown(logged_in)}**", width="content")
+            st.button("Log out", icon=":material/logout:", key="reviewer_logout", on_click=st.logout)
         return logged_in
     name = st.text_input(
         "Your name",
@@ -68,12 +70,39 @@ def reviewer_name() -> str:
 
 def current_reviewer() -> str:
     """Return the name under which decisions are recorded now; see `reviewer_name`."""
-    name = _login_name() or str(st.session_state.get(REVIEWER_KEY, "")).strip()
+    name = login_name() or str(st.session_state.get(REVIEWER_KEY, "")).strip()
     if name:
         return name
     if "reviewer_mark" not in st.session_state:
         st.session_state["reviewer_mark"] = secrets.token_hex(2)
     return f"unnamed reviewer {st.session_state['reviewer_mark']}"
+
+
+def login_name() -> str | None:
+    """Return the name of the login, None where nobody is logged in or no login is configured."""
+    if not getattr(st.user, "is_logged_in", False):
+        return None
+    return str(st.user.get("name") or st.user.get("email") or "") or None
+
+
+def ask_for_login(key: str) -> bool:
+    """Offer to log in where a login is configured and nobody is; return whether cases must wait for it.
+
+    Args:
+        key: Unique, beginning with the page's name.
+    """
+    if not st.secrets.load_if_toml_exists():
+        unreadable = [path for path in st.get_option("secrets.files") if Path(path).is_file()]
+        if unreadable:  # whom it lets in is not known, so nobody is
+            st.error(
+                f"Cases stay closed: {', '.join(unreadable)} cannot be read. It must be TOML.", icon=":material/lock:"
+            )
+        return bool(unreadable)
+    if "auth" not in st.secrets or login_name() is not None:
+        return False
+    st.info("This server asks who you are before it shows cases.", icon=":material/lock:")
+    st.button("Log in", icon=":material/login:", type="primary", key=key, on_click=st.login)
+    return True
 
 
 def show_review(case_id: str, key: str) -> None:
@@ -213,13 +242,6 @@ def _picture_addresses(store: CaseStore, case: Case) -> dict[str, str]:
         known = (state, review.picture_addresses(case, store.load_pictures(case.id), store.load_images(case.id)))
         st.session_state["review_pictures"] = known
     return known[1]
-
-
-def _login_name() -> str | None:
-    """Return the name of the login, None where nobody is logged in or no login is configured."""
-    if not getattr(st.user, "is_logged_in", False):
-        return None
-    return str(st.user.get("name") or st.user.get("email") or "") or None
 
 
 @keep

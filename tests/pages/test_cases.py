@@ -262,6 +262,45 @@ def test_a_login_gives_the_name(make_case):
     assert open_store().load_case(case_id).records[-1].reviewer == "Dr. Login"
 
 
+def test_a_login_signs_under_its_own_name(make_case):
+    case_id = make_case(decided=4)
+    at = AppTest.from_file(str(PAGE), default_timeout=120)
+    at.user = {"is_logged_in": True, "name": "Dr. *Login*"}
+    at.query_params["case"] = case_id
+    at.run()
+    assert "Reviewing as **Dr. *Login***" in words(at)  # words() drops the backslashes that keep the stars plain
+    name = at.text_input(key=f"cases_sign_name_{case_id}")
+    assert (name.value, name.disabled) == ("Dr. *Login*", True)
+    click(at, "Sign and lock the case")
+    assert open_store().load_case(case_id).signed_by == "Dr. *Login*"
+
+
+def test_where_a_login_is_configured_cases_wait_for_it(make_case):
+    case_id = make_case()
+    at = AppTest.from_file(str(PAGE), default_timeout=120)
+    at.secrets["auth"] = {"redirect_uri": "https://lab.example.org/oauth2callback"}
+    at.query_params["case"] = case_id
+    at.run()
+    assert not at.exception
+    assert "asks who you are" in words(at) and "Smear 1" not in words(at)
+    assert [button.label for button in at.button if button.key == "cases_login"] == ["Log in"]
+    at.user = {"is_logged_in": True, "name": "Dr. Login"}
+    at.run()
+    assert "Smear 1" in words(at)
+
+
+def test_settings_of_the_login_that_cannot_be_read_keep_cases_closed(make_case, tmp_path, monkeypatch):
+    import streamlit as st
+    from streamlit.runtime.secrets import Secrets
+
+    (tmp_path / "secrets.toml").write_text("[auth")
+    files = {"secrets.files": [str(tmp_path / "secrets.toml")]}
+    monkeypatch.setattr(st, "get_option", lambda name, known=st.get_option: files.get(name) or known(name))
+    monkeypatch.setattr(Secrets, "load_if_toml_exists", lambda _: False)
+    at = open_page(make_case())
+    assert "Cases stay closed" in words(at) and "Smear 1" not in words(at)
+
+
 def test_files_dropped_on_classify_become_a_case(tmp_path, monkeypatch):
     """The way on from Classify: an identifier, one click, and the review of what was dropped."""
     import streamlit as st
