@@ -15,7 +15,7 @@ from bloodcell.cases.differential import REFERENCE_SOURCE, REFERENCE_WHITE_COUNT
 from bloodcell.cases.fonts import Fonts, choose_fonts
 from bloodcell.cases.pictures import decode_pixels
 from bloodcell.cases.records import DISCARDED, OTHER, Cell
-from bloodcell.cases.reports import RESEARCH_USE, agreement_of, describe_versions, models_of
+from bloodcell.cases.reports import RESEARCH_USE, agreement_of, count_decisions, describe_versions, models_of
 
 MARGIN = 15.0
 WIDTH = 210 - 2 * MARGIN
@@ -71,6 +71,7 @@ def write_pdf(case: Case, pictures: Mapping[str, bytes]) -> bytes:
     pdf.add_page()
     _draw_summary(pdf, case, differential_of(case))
     _draw_gallery(pdf, case, pictures)
+    _draw_remarks(pdf, case)
     return bytes(pdf.output())
 
 
@@ -257,7 +258,7 @@ def _draw_origin(pdf: _Report, case: Case) -> None:
     if judged:
         pdf.write_line(
             f"Of {judged} cells that a model named and a person judged, {confirmed} were confirmed and "
-            f"{judged - confirmed} were not.",
+            f"{judged - confirmed} were not. Decisions by {_pairs(count_decisions(case))}.",
             9,
         )
     models = models_of(case)
@@ -314,6 +315,26 @@ def _draw_gallery(pdf: _Report, case: Case, pictures: Mapping[str, bytes]) -> No
             pdf.set_y(top + TILE + CAPTION_HEIGHT)
 
 
+def _draw_remarks(pdf: _Report, case: Case) -> None:
+    """Write people's words about cells in full: a tile has one short line for them."""
+    remarks = []
+    for cell in case.cells:
+        if cell.decision is not None and cell.decision.text:
+            remarks.append((cell, cell.decision))
+        remarks += [(cell, comment) for comment in cell.comments]
+    if not remarks:
+        return
+    if pdf.get_y() + 24 > 297 - 16:
+        pdf.add_page()
+    pdf.ln(2)
+    pdf.write_line("Remarks", 14, VIOLET, "B", height=8)
+    for cell, record in remarks:
+        if pdf.get_y() + 14 > 297 - 16:
+            pdf.add_page()
+        said = f"{record.reviewer or '-'}, {_describe_time(record.time)}: {record.text}"
+        pdf.write_block(f"no. {cell.position} ({cell.label or 'no label'})  {said}", 8.5, TEXT, max_lines=3)
+
+
 def _draw_tile(pdf: _Report, cell: Cell, picture: bytes | None, left: float, top: float) -> None:
     if picture is None:
         pdf.set_fill_color(*PANEL)
@@ -339,7 +360,7 @@ def _describe_cell(cell: Cell) -> tuple[str, str, str]:
     """Return three short lines: number and file, what the model said, what the person said."""
     model = "no model asked"
     if cell.answer is not None:
-        sure = "" if cell.answer.probability is None else f" {100 * cell.answer.probability:.1f} %"
+        sure = "" if cell.answer.probability is None else f" {_describe_probability(cell.answer.probability)}"
         refused = "" if cell.answer.status == "ok" else f" ({cell.answer.status.replace('_', ' ')})"
         named = (cell.answer.label or "no type").replace("immature granulocyte", "immature gran.")
         model = f"model: {named}{sure}{refused}"
@@ -351,6 +372,10 @@ def _describe_cell(cell: Cell) -> tuple[str, str, str]:
     return f"no. {cell.position}  {cell.file}", model, person
 
 
+def _describe_probability(probability: float) -> str:
+    return "> 99.9 %" if probability >= 0.9995 else f"{100 * probability:.1f} %"  # no network is sure to 100 %
+
+
 def _describe_state(case: Case) -> str:
     if case.state == "signed" and case.signed_at is not None:
         return f"Signed by {case.signed_by}, {_describe_time(case.signed_at)}"
@@ -358,12 +383,17 @@ def _describe_state(case: Case) -> str:
 
 
 def _describe_counts(case: Case, found: Differential) -> list[str]:
-    num_others = sum(count for _, count, _ in found.others)
-    return [
-        f"{case.num_cells} cells, {case.num_reviewed} reviewed by a person: {found.num_white} white cells counted, "
-        f"{found.num_erythroblasts} erythroblasts, {found.num_platelets} platelets, {num_others} other or abnormal, "
-        f"{found.num_discarded} discarded."
+    num_others = sum(count for _, count, is_white in found.others if not is_white)
+    parts = [
+        f"{found.num_white} white cells counted",
+        f"{found.num_erythroblasts} erythroblasts",
+        f"{found.num_platelets} platelets",
+        f"{num_others} others that are not white cells",
+        f"{found.num_discarded} discarded",
     ]
+    if found.num_unanswered:
+        parts.append(f"{found.num_unanswered} without a type yet")
+    return [f"{case.num_cells} cells, {case.num_reviewed} reviewed by a person: {', '.join(parts)}."]
 
 
 def _describe_time(time: str) -> str:

@@ -63,6 +63,12 @@ DIFFERENTIAL_COLUMNS = (
     "reference",
     "absolute_reference",
     "finer_opinion",
+    "white_count_10e9_per_litre",
+    "signed_by",
+    "signed_at_utc",
+    "models",
+    "thresholds",
+    "versions",
     "notice",
 )
 LABELLED_COLUMNS = (
@@ -167,7 +173,18 @@ def write_cells_csv(case: Case) -> bytes:
 def write_differential_csv(case: Case) -> bytes:
     """Return one row per type, with what is counted beside the white cells after them."""
     found = differential_of(case)
-    shared: dict[str, Any] = {"case": case.identifier, "state": case.state, "notice": RESEARCH_USE}
+    models = models_of(case)
+    shared: dict[str, Any] = {
+        "case": case.identifier,
+        "state": case.state,
+        "white_count_10e9_per_litre": _number(case.white_count),
+        "signed_by": case.signed_by or "",
+        "signed_at_utc": case.signed_at or "",
+        "models": "; ".join(f"{one['model']} {one['fingerprint']}, {one['num_cells']} cells" for one in models),
+        "thresholds": " | ".join(_pairs(one["thresholds"]) for one in models),
+        "versions": _pairs(describe_versions()),
+        "notice": RESEARCH_USE,
+    }
     rows: list[dict[str, Any]] = [
         shared
         | {

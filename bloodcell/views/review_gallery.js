@@ -386,7 +386,9 @@ function refresh(gallery) {
 
 function describeModel(cell) {
   if (!cell.model) return "no model asked"
-  const sure = cell.model.probability === null ? "" : ` ${(100 * cell.model.probability).toFixed(1)}\u00a0%`
+  const p = cell.model.probability
+  // No network is sure to 100 %.
+  const sure = p === null ? "" : p >= 0.9995 ? " > 99.9\u00a0%" : ` ${(100 * p).toFixed(1)}\u00a0%`
   const refused = cell.model.status === "ok" ? "" : ` · ${cell.model.status.replaceAll("_", " ")}`
   return `${cell.model.label ?? "no type"}${sure}${refused}`
 }

@@ -104,6 +104,8 @@ def test_the_pdf_says_what_the_case_says(store, reviewed):
     for number in range(1, 8):
         assert f"no. {number}" in gallery
     assert "model: lymphocyte 90.0 %" in gallery and "reclassified by Ana" in gallery
+    assert "Remarks" in gallery and re.search(r"no\. 1 \(neutrophil\) +Ben, .*: @nice", gallery)
+    assert re.search(r"no\. 3 \(other or abnormal\) +Ana, .*HYPERLINK", gallery) and "Decisions by Ana 5." in summary
     assert "HYPERLINK" in gallery and "unfamiliar" in gallery and "not reviewed" in gallery
     assert all(RESEARCH_USE in page.extract_text() for page in reader.pages)
     assert not reader.pages[0].images
@@ -232,6 +234,9 @@ def test_the_differential_csv_adds_up(reviewed):
     assert white["count"].sum() == 3
     assert set(table["notice"]) == {RESEARCH_USE}
     assert '\'=HYPERLINK("x")' in set(table["type"])
+    assert set(table["models"]) == {f"{MODEL} {FINGERPRINT}, 7 cells"} and set(table["thresholds"]) == {"coverage 0.99"}
+    assert all("numpy" in text for text in table["versions"])
+    assert set(table["white_count_10e9_per_litre"].astype(float)) == {6.5} and set(table["signed_by"]) == {""}
 
 
 def test_the_json_holds_the_whole_history(reviewed):
