@@ -186,7 +186,7 @@ def test_wrong_usage_ends_with_2(run, shelf, arguments):
         (("evaluate", "resnet18"), "bloodcell train resnet18"),
         (("evaluate", "runs/cnn_3.seed1"), "No trained artifact for 'runs/cnn_3.seed1'"),
         (("evaluate", "cnn_3", "--cells", "nowhere"), "no labelled set at nowhere"),
-        (("evaluate", "../cnn_3"), "is not the name of a trained model"),
+        (("evaluate", "../cnn_3"), "no network named '../cnn_3'"),
         (("train", "cnn_3./../x"), "cannot be a name"),
         (("benchmark", "resnet18"), "bloodcell train resnet18"),
         (("classify", "a.png", "--model", "cnn_5"), "Available: cnn_2"),

@@ -75,9 +75,9 @@ def test_errors_only_is_kept_in_the_address(shelf):
     assert not at.exception
     assert at.toggle(key="confusion_errors_only_switch").value
     at.toggle(key="confusion_errors_only_switch").set_value(False).run()
-    assert at.query_params["confusion_errors_only"] == ["off"]
+    assert at.query_params["confusion_errors_only"] == "off"
     at.toggle(key="confusion_errors_only_switch").set_value(True).run()
-    assert at.query_params["confusion_errors_only"] == ["on"]
+    assert at.query_params["confusion_errors_only"] == "on"
 
 
 def test_the_most_confident_mistake_comes_first_with_every_selected_models_answer(shelf):

@@ -117,7 +117,7 @@ def test_the_address_keeps_a_switch_across_pages(shelf):
     at.switch_page("pages/reports.py").run()
     assert at.toggle(key="reports_with_parameters_switch").value
     at.toggle(key="reports_with_parameters_switch").set_value(False).run()
-    assert at.query_params["reports_with_parameters"] == ["off"]
+    assert at.query_params["reports_with_parameters"] == "off"
     assert not at.toggle(key="reports_with_parameters_switch").value
 
 
