@@ -16,6 +16,7 @@ from bloodcell.published import STUDY, load_summary
 from bloodcell.views import cache
 from bloodcell.views import figures_compare as figures
 from bloodcell.views.background import OnProgress, find_job, start_job
+from bloodcell.views.cache_figures import draw_altair
 from bloodcell.views.components import (
     benchmark_line,
     chart_with_table,
@@ -174,7 +175,7 @@ def show_scatters(table: pd.DataFrame, kept: pd.DataFrame, time_axis: str, measu
     small = [form_points(forms, kept, columns[title], on) for _, title in panels]
     mark_legend(families)
     chart_with_table(
-        figures.linked_cost_charts(panels, families, theme_mode(), height=172, forms=small),
+        draw_altair(figures.linked_cost_charts, panels, families, theme_mode(), height=172, forms=small),
         tables,
         key="compare_scatter",
         alt="Accuracy on test against size and against time, log axes, with the Pareto front and the published figures",

@@ -10,6 +10,7 @@ import streamlit as st
 from bloodcell.published import STUDY, load_summary
 from bloodcell.views import cache, cache_findings
 from bloodcell.views import figures_compare as figures
+from bloodcell.views.cache_figures import draw_altair
 from bloodcell.views.components import (
     benchmark_line,
     chart_with_table,
@@ -147,7 +148,7 @@ def show_scatter(table: pd.DataFrame) -> None:
     families = list(dict.fromkeys(table["family"]))
     mark_legend(families)
     chart_with_table(
-        figures.cost_chart(points_drawn, SIZE_TITLE, families, theme_mode(), height=290),
+        draw_altair(figures.cost_chart, points_drawn, SIZE_TITLE, families, theme_mode(), height=290),
         figures.scatter_table(points_drawn, SIZE_TITLE),
         key="overview_scatter",
         alt="Accuracy on test against size of the weights: every trained model, beside it the published figure",

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from bloodcell.errors import ArtifactDamagedError
@@ -75,7 +76,7 @@ class Manifest:
         content = dataclasses.asdict(self)
         return json.dumps({**content, "manifest_sha256": _digest(content)}, indent=2) + "\n"
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """64 hexadecimal digits that change with any word of the manifest or byte of a listed file."""
         return _digest(dataclasses.asdict(self))

@@ -6,6 +6,8 @@ and the dataset are imported where they are needed, so that the first paint does
 """
 
 import hashlib
+import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +47,9 @@ LEADERBOARD_COLUMNS = (
     "dataset",
 )
 BYTES_PER_MB = 1024**2
+FOLDER_STATE_S = 0.5
+_RUN = threading.local()
+"""What this thread, which runs one reader's page, has read from the disk since the page began."""
 
 
 def load_shelf() -> "Shelf":
@@ -221,8 +226,22 @@ def _file_state(path: Path) -> str:
     return f"{status.st_size}:{status.st_mtime_ns}"
 
 
+def begin_run() -> None:
+    """Note that a page begins: for a moment, it asks the disk once what lies in a folder, and all its parts agree."""
+    _RUN.states, _RUN.until = {}, time.monotonic() + FOLDER_STATE_S
+
+
 def _folder_state(directory: Path) -> str:
-    """Return a string that changes when any file below the folder does."""
+    """Return a string that changes when any file below the folder does; within a run it may be `FOLDER_STATE_S` old."""
+    if time.monotonic() > getattr(_RUN, "until", 0.0):
+        return _read_folder_state(directory)
+    states: dict[Path, str] = _RUN.states
+    if directory not in states:
+        states[directory] = _read_folder_state(directory)
+    return states[directory]
+
+
+def _read_folder_state(directory: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(directory.rglob("*")):
         if path.is_file():

@@ -78,6 +78,7 @@ DOWNLOAD_JOB = "dataset download"
 _STYLE = """<style>
 [data-testid="stMainBlockContainer"] {padding-left: clamp(1rem, 3vw, 3rem); padding-right: clamp(1rem, 3vw, 3rem);}
 [data-testid="stMain"] table, [data-testid="stMetricValue"] {font-variant-numeric: tabular-nums;}
+[data-testid="stSidebarNavLink"] {padding-top: .1rem; padding-bottom: .1rem; min-height: 0}
 [data-testid="stBaseButton-primary"], [data-tag] {color: GROUND;}
 [class*="st-key-"]:is([class*="_previous"], [class*="_next"]) button [data-testid="stMarkdownContainer"] {
   position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);}
@@ -98,7 +99,8 @@ def navigate() -> st.Page:
                 if page.path.is_file()
             ]
             for group, pages in GROUPS.items()
-        }
+        },
+        expanded=True,  # else the last pages hide behind "View more"
     )
 
 
@@ -114,6 +116,7 @@ def open_page(title: str, question: str) -> None:
         # names. Naming the pages tells Streamlit to go through app.py from now on.
         navigate()
         st.rerun()
+    cache.begin_run()
     st.set_page_config(page_title=f"{title} · {PRODUCT}", page_icon=PAGE_ICON, layout="wide")
     st.html(_STYLE.replace("GROUND", palette(theme_mode()).ground))
     note_visit(title)
@@ -163,7 +166,7 @@ def missing_dataset(error: BloodCellError | None = None, key: str = "missing_dat
 
 
 def chart_with_table(
-    figure: "go.Figure | alt.TopLevelMixin",
+    figure: "go.Figure | alt.TopLevelMixin | dict[str, Any]",
     table: pd.DataFrame,
     key: str,
     alt: str,
@@ -174,7 +177,7 @@ def chart_with_table(
     """Show a chart and, one key press away, the same numbers as a table with a CSV button.
 
     Args:
-        figure: Plotly or Altair figure.
+        figure: Plotly or Altair figure, or a Vega-Lite figure as `cache_figures.draw_altair` returns it.
         table: The numbers that the figure draws.
         key: Unique, beginning with the page's name.
         alt: What the chart shows, for someone who does not see it, in a sentence.
@@ -187,9 +190,11 @@ def chart_with_table(
     figure = for_projector(figure)
     chart_tab, table_tab = st.tabs(["Chart", "Table"], key=f"{key}_view")
     with chart_tab:
-        if type(figure).__module__.startswith("plotly"):
+        if isinstance(figure, dict):
+            event: Any = st.vega_lite_chart(figure, key=f"{key}_chart", alt=alt, width="stretch", **chart_options)
+        elif type(figure).__module__.startswith("plotly"):
             config = {"displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d"]}
-            event: Any = st.plotly_chart(figure, key=f"{key}_chart", alt=alt, config=config, **chart_options)
+            event = st.plotly_chart(figure, key=f"{key}_chart", alt=alt, config=config, **chart_options)
         else:
             event = st.altair_chart(cast(Any, figure), key=f"{key}_chart", alt=alt, width="stretch", **chart_options)
     with table_tab:

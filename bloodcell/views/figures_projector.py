@@ -1,6 +1,7 @@
 """Any figure with larger words, for a room that reads it from a projector. A figure in, a copy out."""
 
-from typing import TYPE_CHECKING, Any, cast
+import copy
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 if TYPE_CHECKING:
     import altair as alt
@@ -15,8 +16,17 @@ _PLOTLY_FONTS = {"font", "tickfont", "textfont", "insidetextfont", "outsidetextf
 _VEGA_SIZES = {"fontSize", "labelFontSize", "titleFontSize", "subtitleFontSize"}
 
 
-def enlarge_words(figure: "go.Figure | alt.TopLevelMixin") -> "go.Figure | alt.TopLevelMixin":
-    """Return a copy of a Plotly or Altair figure whose words are larger by `FACTOR`, with a little more height."""
+Figure: TypeAlias = "go.Figure | alt.TopLevelMixin | dict[str, Any]"
+
+
+def enlarge_words(figure: Figure) -> Figure:
+    """Return a copy of a figure whose words are larger by `FACTOR`, with a little more height.
+
+    Args:
+        figure: Plotly, Altair, or Vega-Lite as a dictionary.
+    """
+    if isinstance(figure, dict):
+        return _enlarge_vega(copy.deepcopy(figure))
     if type(figure).__module__.startswith("plotly"):
         return _enlarge_plotly(cast("go.Figure", figure))
     return _enlarge_altair(cast("alt.TopLevelMixin", figure))
@@ -28,13 +38,13 @@ def _enlarge_plotly(figure: "go.Figure") -> "go.Figure":
     content = figure.to_dict()
     content.get("layout", {}).pop("template", None)
     _scale_fonts(content)
-    copy = go.Figure(content)
-    copy.update_layout(template=figure.layout.template)
+    large = go.Figure(content)
+    large.update_layout(template=figure.layout.template)
     if figure.layout.font.size is None:
-        copy.update_layout(font_size=round(_PLOTLY_DEFAULT * FACTOR))
+        large.update_layout(font_size=round(_PLOTLY_DEFAULT * FACTOR))
     if figure.layout.height is not None:
-        copy.update_layout(height=round(figure.layout.height * _ROOM))
-    return copy
+        large.update_layout(height=round(figure.layout.height * _ROOM))
+    return large
 
 
 def _scale_fonts(content: Any) -> None:
@@ -53,7 +63,11 @@ def _scale_fonts(content: Any) -> None:
 def _enlarge_altair(chart: "alt.TopLevelMixin") -> "alt.TopLevelMixin":
     import altair as alt
 
-    content = chart.to_dict()
+    return cast("alt.TopLevelMixin", alt.Chart.from_dict(_enlarge_vega(chart.to_dict())))
+
+
+def _enlarge_vega(content: dict[str, Any]) -> dict[str, Any]:
+    """Enlarge the words of a Vega-Lite figure, in place, and return it; its data stay as they are."""
     datasets = content.pop("datasets", None)
     _scale_sizes(content)
     config = content.setdefault("config", {})
@@ -67,7 +81,7 @@ def _enlarge_altair(chart: "alt.TopLevelMixin") -> "alt.TopLevelMixin":
         config[part] = dict.fromkeys(names, round(_VEGA_DEFAULT * FACTOR)) | config.get(part, {})
     if datasets is not None:
         content["datasets"] = datasets
-    return cast("alt.TopLevelMixin", alt.Chart.from_dict(content))
+    return content
 
 
 def _scale_sizes(content: Any) -> None:

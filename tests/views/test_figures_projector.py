@@ -42,3 +42,20 @@ def test_altair_words_grow_and_a_selection_stays():
     assert [parameter["name"] for parameter in large["params"]] == ["pointed"]
     assert next(iter(large["datasets"].values())) == table.to_dict("records")
     assert chart.to_dict()["layer"][1]["mark"]["fontSize"] == 10
+
+
+def test_a_cached_figure_is_the_same_and_stays_as_it_is():
+    from bloodcell.views.cache_figures import draw_altair
+
+    table = pd.DataFrame({"x": [1, 2]})
+
+    def draw(points, height):
+        return alt.Chart(points).mark_point().encode(x="x:Q").properties(height=height)
+
+    spec = draw_altair(draw, table, height=100)
+    assert spec == draw(table, 100).to_dict()
+    assert draw_altair(draw, table.copy(), height=100) is spec
+    assert draw_altair(draw, table, height=200)["height"] == 200
+    large = enlarge_words(spec)
+    assert large["config"]["axis"]["labelFontSize"] == round(12 * FACTOR)
+    assert spec == draw(table, 100).to_dict()
