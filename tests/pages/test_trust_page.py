@@ -69,7 +69,7 @@ def test_another_coverage_can_be_chosen_and_linked(shelf):
         tables = [frame.value for frame in at.dataframe if "held" in frame.value and "type" in frame.value]
         return int(tables[0].set_index("type").loc["all", "held"])
 
-    assert held(open_trust()) == 792
+    assert held(open_trust()) == 795
     assert held(open_trust(trust_coverage="0.95")) == 760
 
 
