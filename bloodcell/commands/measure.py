@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bloodcell.commands.measure_finder import measure_finder
+from bloodcell.commands.measure_map import measure_map
 from bloodcell.commands.measure_models import measure_combined, measure_forms
 from bloodcell.commands.output import percent, print_json, print_table, say, step_progress
 from bloodcell.commands.shelf import find_artifact, load_shelf_aloud
@@ -35,6 +36,7 @@ def add_parser(subparsers: Any) -> None:
             measure_ladder,
             "what the networks of the ladder cost: they are timed untrained, on a quiet machine",
         ),
+        ("map", measure_map, "all test cells as models arrange them, in two dimensions, stored with each model"),
         ("unseen", measure_unseen, "types that a network never saw: trains one small network per left-out type"),
     ):
         action = actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
@@ -46,6 +48,10 @@ def add_parser(subparsers: Any) -> None:
             )
         if name in ("forms", "combined"):
             action.add_argument("names", nargs="*", metavar="NAME", help="trained models; all where none is given")
+        if name == "map":
+            action.add_argument(
+                "names", nargs="*", metavar="NAME", help="trained models; all that have no map if none is given"
+            )
         if name in ("trust", "robustness"):
             action.add_argument("--max-images", type=int, metavar="N", help="only N test images, and store nothing")
         if name == "ladder":
