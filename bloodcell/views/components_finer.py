@@ -1,8 +1,8 @@
 """The finer types, where a network tells them apart: its numbers in a report, its opinion beside an answer."""
 
-import numpy as np
 import streamlit as st
 
+from bloodcell.inference.finer import FinerOpinion
 from bloodcell.views import cache_finer
 from bloodcell.views import tables_finer as tables
 from bloodcell.views.components import download_csv
@@ -61,18 +61,16 @@ def show_finer_report(name: str, split: str, key: str) -> None:
             )
 
 
-def show_finer_opinion(name: str, image: np.ndarray, key: str) -> None:
-    """Show a model's finer opinion on a cell that was answered; nothing where it has none.
-
-    Call it below the verdict, and not for a cell that the guard refused.
+def show_finer_opinion(opinion: FinerOpinion, name: str, key: str) -> None:
+    """Show a model's finer opinion on a cell that it answered, with how often such opinions are right.
 
     Args:
-        name: Model of the shelf, the one that gave the verdict.
-        image: (64, 64, 3) uint8, as the network sees it.
+        opinion: That of an answer (`Answer.finer`).
+        name: The model that answered; one whose numbers over finer types are not known shows none.
         key: Beginning of the widgets' keys, the page's name.
     """
-    opinion, finer = cache_finer.find_opinion(name, image), cache_finer.load_finer(name)
-    if opinion is None or finer is None:
+    finer = cache_finer.load_finer(name)
+    if finer is None:
         return
     st.markdown(f"**Finer opinion.** {tables.describe_opinion(opinion, finer)}")
     share = st.column_config.ProgressColumn(

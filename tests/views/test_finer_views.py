@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from bloodcell.cases import ModelAnswer
 from bloodcell.evaluation import FinerEvaluation
+from bloodcell.inference.classifier import AskedCell, answer_cells
 from bloodcell.inference.engine import Outputs
 from bloodcell.inference.finer import form_finer_opinions
+from bloodcell.inference.specimens import find_specimen
 from bloodcell.views import tables_finer as tables
 from tests.finer import write_finer_artifact
 from tests.shelf import write_artifact
@@ -75,20 +78,32 @@ def test_reports_shows_the_section_where_there_is_one(folder):
     assert "Eleven finer types" not in [header.value for header in at.header]
 
 
-def test_the_opinion_is_shown_below_an_answer(folder, monkeypatch):
+def test_the_opinion_is_shown_below_an_answer(folder):
     artifact = write_finer_artifact(folder)
-    monkeypatch.setattr("bloodcell.views.cache.load_engine", lambda name: FinerEngine())
 
     def page(name: str) -> None:
-        import numpy as np
-
+        from bloodcell.inference.finer import FinerOpinion
         from bloodcell.views.components_finer import show_finer_opinion
 
-        show_finer_opinion(name, np.zeros((64, 64, 3), np.uint8), "test")
+        shares = {"band neutrophil": 0.8, "segmented neutrophil": 0.2}
+        show_finer_opinion(FinerOpinion("neutrophil", 0.9, shares), name, "test")
 
     at = AppTest.from_function(page, args=(artifact.name,), default_timeout=60).run()
     assert not at.exception
     assert "**band neutrophil**" in at.markdown[0].value
-    assert at.dataframe[0].value["share"].sum() == pytest.approx(1)
+    assert at.dataframe[0].value["probability"].tolist() == pytest.approx([0.72, 0.18])
     at = AppTest.from_function(page, args=("no such model",), default_timeout=60).run()
     assert not at.exception and not at.markdown
+
+
+def test_an_answer_carries_the_finer_opinion_and_a_case_keeps_it(folder):
+    """The classifier names the finer type of the class that it answers, and the record of a cell has it."""
+    artifact = write_finer_artifact(folder)
+    engine = FinerEngine()
+    engine.compute_logits = lambda inputs: engine.compute_outputs(inputs).logits
+    frames = find_specimen(np.full((64, 64, 3), 200, np.uint8), "crop").frames * 2
+    first, second = answer_cells([AskedCell("a.png", frame) for frame in frames], artifact, engine)
+    assert first.label == "neutrophil" and first.to_dict()["finer_label"] == "band neutrophil"
+    assert sum(first.to_dict()["finer_probabilities"].values()) == pytest.approx(first.probability)
+    assert second.label == "platelet" and "finer_label" not in second.to_dict()
+    assert ModelAnswer.from_answer(first, artifact.fingerprint).finer_label == "band neutrophil"
