@@ -156,9 +156,9 @@ def describe_result(result: dict[str, Any]) -> str:
     num_runs = result["reactions"]["count"] + result["first_paint"]["count"]
     costs = [f"Errors: {result['num_errors']}."]
     if result["memory_peak_mb"] is not None:
-        grown = (result["memory_peak_mb"] - result["memory_start_mb"]) / result["viewers"]
         costs.append(
-            f"Memory of the server at its highest: {result['memory_peak_mb']:,} MB, {grown:.0f} MB more a viewer."
+            f"Memory of the server: {result['memory_start_mb']:,} MB once the first page was open, "
+            f"{result['memory_peak_mb']:,} MB at its highest, with what all viewers share."
         )
     if result["cpu_s"] is not None and num_runs:
         costs.append(f"Processor time: {result['cpu_s'] / num_runs:.2f} s for each reaction, all cores together.")
