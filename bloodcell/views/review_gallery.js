@@ -45,7 +45,9 @@ function createGallery(parentElement) {
   document.addEventListener("keydown", gallery.onKey)
   globalThis.addEventListener("bloodcell-pictures", gallery.onPictures)
   gallery.find(".words").onsubmit = (event) => submitWords(gallery, event)
-  gallery.find(".words").onkeydown = (event) => event.key === "Escape" && closeWords(gallery)
+  gallery.find(".words").onkeydown = (event) => {
+    if (event.key === "Escape") closeWords(gallery) // a returned false would keep every other key from its text
+  }
   gallery.find(".cancel").onclick = () => closeWords(gallery)
   gallery.find(".groups").onclick = (event) => onTileClick(gallery, event)
   return gallery
