@@ -78,7 +78,8 @@ DOWNLOAD_JOB = "dataset download"
 _STYLE = """<style>
 [data-testid="stMainBlockContainer"] {padding-left: clamp(1rem, 3vw, 3rem); padding-right: clamp(1rem, 3vw, 3rem);}
 [data-testid="stMain"] table, [data-testid="stMetricValue"] {font-variant-numeric: tabular-nums;}
-[data-testid="stSidebarNavLink"] {padding-top: .1rem; padding-bottom: .1rem; min-height: 0}
+[data-testid="stSidebarNavLink"] {padding-top: .1rem; padding-bottom: .1rem; min-height: 0; line-height: 1.6; margin: 0}
+[data-testid="stSidebarNavItems"] li {margin: 1px 0}
 [data-testid="stBaseButton-primary"], [data-tag] {color: GROUND;}
 [class*="st-key-"]:is([class*="_previous"], [class*="_next"]) button [data-testid="stMarkdownContainer"] {
   position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);}
