@@ -166,7 +166,7 @@ ATTENTION = Lesson(
             "`cnn_se` reaches {accuracy:cnn_se} on test with {size:cnn_se}. It has one block fewer and a narrower "
             "dense layer than `cnn_bn_dropout40` ({accuracy:cnn_bn_dropout40}, {size:cnn_bn_dropout40}): what it saves "
             "comes mostly from there, not from attention.",
-            {"reports_model": "cnn_se", "reports_with_parameters": "true"},
+            {"reports_model": "cnn_se", "reports_with_parameters": "on"},
             models=("cnn_se",),
         ),
         Step(
@@ -235,7 +235,7 @@ NOT_EVERYTHING = Lesson(
             "The errors of cnn_bn_dropout40",
             "Most often it takes {pair:cnn_bn_dropout40}. Two networks of one accuracy can make very different "
             "mistakes, and not every mistake weighs the same.",
-            {"confusion_model": "cnn_bn_dropout40", "confusion_errors_only": "true", "confusion_values": "count"},
+            {"confusion_model": "cnn_bn_dropout40", "confusion_errors_only": "on", "confusion_values": "count"},
             models=("cnn_bn_dropout40",),
         ),
         Step(
