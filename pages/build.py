@@ -13,6 +13,7 @@ from bloodcell.models.combinations import BASE, Combination, all_combinations, p
 from bloodcell.views import cache_build
 from bloodcell.views import figures_build as figures
 from bloodcell.views import tables_build as tables
+from bloodcell.views.cache_figures import draw_plotly
 from bloodcell.views.components import (
     chart_with_table,
     choose,
@@ -242,7 +243,7 @@ def show_neighbours(combination: Combination, results: Mapping[str, Repeated]) -
     shown = {one.label: results[one.combination.name] for one in neighbours if one.combination.name in results}
     if combination.name in results and shown:
         chart_with_table(
-            figures.seeds_figure({"as it stands": results[combination.name], **shown}, theme_mode()),
+            draw_plotly(figures.seeds_figure, {"as it stands": results[combination.name], **shown}, theme_mode()),
             table[table["seeds"] > 0],
             "build_seeds",
             f"Accuracy of {combination.name} and of {len(shown)} networks that differ in one switch, seed by seed",

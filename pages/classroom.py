@@ -9,6 +9,7 @@ from bloodcell.inference.perturbations import describe_amounts, perturb_image
 from bloodcell.views import cache, cache_classroom
 from bloodcell.views import figures_images as pictures
 from bloodcell.views import tables_classroom as tables
+from bloodcell.views.cache_figures import draw_plotly
 from bloodcell.views.components import (
     chart_with_table,
     how_computed,
@@ -118,7 +119,9 @@ def show_scores(cell: CellImage, before: dict[str, np.ndarray], after: dict[str,
     if is_changed:
         panels = {AS_IS: np.stack([before[name] for name in after]), **panels}
     chart_with_table(
-        figures.scores_figure(panels, tables.row_labels(before, after, cell.label), cell.label, theme_mode()),
+        draw_plotly(
+            figures.scores_figure, panels, tables.row_labels(before, after, cell.label), cell.label, theme_mode()
+        ),
         tables.scores_table(before, after, cell.label),
         key="classroom_scores",
         alt=tables.describe_vote(after, cell.label).replace("*", ""),

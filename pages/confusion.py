@@ -16,6 +16,7 @@ from bloodcell.views import cache
 from bloodcell.views import figures_evaluation as figures
 from bloodcell.views import figures_images as pictures
 from bloodcell.views import tables_confusion as tables
+from bloodcell.views.cache_figures import draw_plotly
 from bloodcell.views.components import (
     choose,
     data_source_line,
@@ -159,7 +160,8 @@ def show_matrix(
 ) -> None:
     """One matrix to click, and the same as a table to walk through with the arrow keys."""
     values = tables.normalize_matrix(source.matrix, normalize)
-    figure = figures.confusion_matrix_figure(
+    figure = draw_plotly(
+        figures.confusion_matrix_figure,
         source.matrix,
         CLASS_NAMES,
         CLASS_CODES,
@@ -179,7 +181,8 @@ def show_matrix(
 def show_difference(first: Source, second: Source, normalize: str, errors_only: bool) -> None:
     """The first matrix minus the second, to click, and as a table."""
     first_values, second_values = (tables.normalize_matrix(source.matrix, normalize) for source in (first, second))
-    figure = figures.difference_matrix_figure(
+    figure = draw_plotly(
+        figures.difference_matrix_figure,
         first.matrix,
         second.matrix,
         CLASS_NAMES,

@@ -15,6 +15,7 @@ from bloodcell.views import cache
 from bloodcell.views import figures_cells as figures
 from bloodcell.views import figures_images as pictures
 from bloodcell.views import tables_dataset as tables
+from bloodcell.views.cache_figures import draw_plotly
 from bloodcell.views.components import (
     chart_with_table,
     for_projector,
@@ -277,7 +278,7 @@ def show_preprocessing() -> None:
                 st.image(pictures.enlarge_to(shown, 256), width="stretch", alt=f"{step.title}. {step.text}")
                 st.markdown(f"**{number}. {step.title}**  \n:small[{step.text}]")
         with st.container():
-            figure = figures.pixel_values_figure(framed.pixels, theme_mode())
+            figure = draw_plotly(figures.pixel_values_figure, framed.pixels, theme_mode())
             st.plotly_chart(
                 for_projector(figure), key="dataset_values", alt="Red values of the middle 6 × 6 pixels, divided by 255"
             )
@@ -333,7 +334,7 @@ show_class_cards(counts, has_images=status["available"])
 
 st.header("How many of each", anchor="balance")
 chart_with_table(
-    figures.class_balance_figure(counts, theme_mode()),
+    draw_plotly(figures.class_balance_figure, counts, theme_mode()),
     tables.balance_table(counts),
     key="dataset_balance",
     alt="Images per class and split: neutrophils are the most frequent, basophils and lymphocytes the rarest",

@@ -17,6 +17,7 @@ from bloodcell.training.experiments import LADDER_NETWORKS
 from bloodcell.views import cache, cache_findings
 from bloodcell.views import figures_findings as figures
 from bloodcell.views import tables_findings as tables
+from bloodcell.views.cache_figures import draw_plotly
 from bloodcell.views.components import (
     benchmark_line,
     chart_with_table,
@@ -103,7 +104,7 @@ def show_depth(evidenced: cache_findings.Evidenced) -> None:
         steps = find_steps(study)
         ordered = sorted(study, key=lambda one: one.weights_mb)
         chart_with_table(
-            figures.steps_figure(ordered, steps, theme_mode()),
+            draw_plotly(figures.steps_figure, ordered, steps, theme_mode()),
             tables.networks_table(ordered),
             "findings_steps",
             "Accuracy on test against size of the study's networks, and the best on validation within each budget",
@@ -123,7 +124,7 @@ def show_augmentation(evidenced: cache_findings.Evidenced) -> None:
         table = tables.networks_table([one for of in arms.values() for one in of.values()])
         with left:
             chart_with_table(
-                figures.arms_figure(arms, ARM_NAMES, theme_mode()),
+                draw_plotly(figures.arms_figure, arms, ARM_NAMES, theme_mode()),
                 table.drop(columns=["MB", "ms"]),
                 "findings_arms_chart",
                 "Accuracy on validation and test of every training of the augmentation study",
@@ -148,7 +149,7 @@ def show_curves(evidenced: cache_findings.Evidenced, networks: list[str]) -> Non
         padded[: values.shape[1]] = 100 * np.nanmean(values, axis=0)
         table[ARM_NAMES[arm]] = padded
     chart_with_table(
-        figures.curves_figure(curves, ARM_NAMES, theme_mode()),
+        draw_plotly(figures.curves_figure, curves, ARM_NAMES, theme_mode()),
         table,
         "findings_curves",
         f"Accuracy of {network} on validation over the epochs, mean over seeds, by kind of augmentation",
@@ -176,7 +177,7 @@ def show_ladder(evidenced: cache_findings.Evidenced) -> None:
     keep_select(STEP, steps, trained[0] if trained else steps[0])
     chosen = st.session_state[STEP]
     if finding.evidence:
-        figure = figures.differences_figure(finding.evidence, trained, theme_mode(), chosen)
+        figure = draw_plotly(figures.differences_figure, finding.evidence, trained, theme_mode(), chosen)
         st.plotly_chart(
             figure,
             key="findings_ladder_chart",
@@ -236,7 +237,7 @@ def show_comparison(first: Network, second: Network, one: Evidence, key: str) ->
     table = tables.classes_table(first.test, second.test, CLASS_NAMES)
     names = (first.name, second.name)
     chart_with_table(
-        figures.classes_figure(table, names, theme_mode()),
+        draw_plotly(figures.classes_figure, table, names, theme_mode()),
         table.rename(columns={"class": "Class", "images": "Images"}).round(2),
         f"{key}_classes",
         f"Difference in F1 by class, {first.name} minus {second.name}",
@@ -316,7 +317,7 @@ def show_ceiling(finding: Finding) -> None:
         pairs = tables.ceiling_pairs_table(ceiling, CLASS_NAMES)
         with left:
             chart_with_table(
-                figures.ceiling_figure(pairs, len(ceiling.names), theme_mode()),
+                draw_plotly(figures.ceiling_figure, pairs, len(ceiling.names), theme_mode()),
                 pairs,
                 "findings_ceiling",
                 "Images of test that every good model gets wrong, by true class and the class that most give",
@@ -356,7 +357,7 @@ def show_bytes(finding: Finding) -> None:
     table = load_bytes()
     show_answer(finding)
     chart_with_table(
-        figures.bytes_figure(table, theme_mode()),
+        draw_plotly(figures.bytes_figure, table, theme_mode()),
         table,
         "findings_bytes",
         "Accuracy on test against bytes of the weights: trained here as stored and as float32, and published anchors",

@@ -13,6 +13,7 @@ from bloodcell.views import cache, cache_map
 from bloodcell.views import figures_images as pictures
 from bloodcell.views import figures_map as figures
 from bloodcell.views import tables_map as tables
+from bloodcell.views.cache_figures import draw_plotly
 from bloodcell.views.components import (
     choose,
     data_source_line,
@@ -116,7 +117,7 @@ def show_chart(name: str, table: pd.DataFrame, colouring: str, region: str) -> N
     """The map to draw in, and the same cells as a table to walk through."""
     selected = tables.select_region(region, table) if region else None
     corners = tables.parse_polygon(region) if region else None
-    figure = figures.cell_map_figure(table, colouring, theme_mode(), selected, corners)
+    figure = draw_plotly(figures.cell_map_figure, table, colouring, theme_mode(), selected, corners)
     wrong = int((~table["right"]).sum())
     chart_tab, table_tab = st.tabs(["Map", "Table"], key="map_view")
     with chart_tab:

@@ -14,6 +14,7 @@ from bloodcell.published import STUDY
 from bloodcell.views import cache
 from bloodcell.views import figures_evaluation as figures
 from bloodcell.views import tables_evaluation as tables
+from bloodcell.views.cache_figures import draw_plotly
 from bloodcell.views.components import (
     chart_with_table,
     data_source_line,
@@ -114,7 +115,7 @@ def show_history(name: str, best_epoch: int) -> None:
     kept = history[history["epoch"] == best_epoch]
     reached = percent(float(kept["val_accuracy"].iloc[0])) if len(kept) else MISSING
     chart_with_table(
-        figures.learning_curves_figure(history, best_epoch, theme_mode()),
+        draw_plotly(figures.learning_curves_figure, history, best_epoch, theme_mode()),
         history,
         "reports_history",
         f"Loss and accuracy of {name} over {len(history)} epochs; epoch {best_epoch} was kept, at {reached} on val",
@@ -163,7 +164,7 @@ def show_layers(name: str, model_name: str) -> None:
         costs = tables.block_costs(layers)
         largest = costs.iloc[int(costs["flops"].to_numpy().argmax())]
         chart_with_table(
-            figures.layer_costs_figure(costs, theme_mode()),
+            draw_plotly(figures.layer_costs_figure, costs, theme_mode()),
             costs,
             "reports_blocks",
             f"Share of parameters and FLOPs per block of {name}; the block {largest['block']} takes "
@@ -181,7 +182,7 @@ def show_calibration(name: str, split: str, evaluation: Evaluation) -> None:
         st.header("Are its probabilities honest?", anchor=False)
         curve = reliability_curve(predictions.y_true, scores)
         chart_with_table(
-            figures.reliability_figure(curve, theme_mode()),
+            draw_plotly(figures.reliability_figure, curve, theme_mode()),
             curve,
             "reports_reliability",
             f"Accuracy against confidence of {name}; mean distance {percent(evaluation.ece, 2)}",
@@ -192,7 +193,7 @@ def show_calibration(name: str, split: str, evaluation: Evaluation) -> None:
         st.header("What if it may say “I do not know”?", anchor=False)
         curve = risk_coverage_curve(predictions.y_true, scores)
         chart_with_table(
-            figures.risk_coverage_figure(curve, theme_mode()),
+            draw_plotly(figures.risk_coverage_figure, curve, theme_mode()),
             curve,
             "reports_risk",
             f"Share of wrong answers of {name} against the share of images answered, least confident refused first",

@@ -27,6 +27,7 @@ from bloodcell.views import cache
 from bloodcell.views import figures_images as pictures
 from bloodcell.views import figures_trust as figures
 from bloodcell.views import tables_trust as tables
+from bloodcell.views.cache_figures import draw_plotly
 from bloodcell.views.components import (
     chart_with_table,
     how_computed,
@@ -134,7 +135,7 @@ def show_cells(record: Record) -> None:
     )
     table = tables.statuses_table(record)
     chart_with_table(
-        figures.statuses_figure(table, "type", theme_mode()),
+        draw_plotly(figures.statuses_figure, table, "type", theme_mode()),
         table,
         "trust_cells",
         f"What became of the test cells by type: {percent(test['answered']['share'])} of all were answered",
@@ -181,7 +182,7 @@ def show_coverage(record: Record) -> None:
     left, right = st.columns([3, 2], gap="medium")
     with left:
         chart_with_table(
-            figures.coverage_figure(table, chosen, theme_mode()),
+            draw_plotly(figures.coverage_figure, table, chosen, theme_mode()),
             table,
             "trust_sets",
             f"Share of test cells whose set holds the right type, by type, against a promise of {100 * chosen:g} %; "
@@ -269,7 +270,7 @@ def show_noncells(record: Record) -> None:
                 st.caption(kind)
     table = tables.noncells_table(record)
     chart_with_table(
-        figures.statuses_figure(table, "kind", theme_mode()),
+        draw_plotly(figures.statuses_figure, table, "kind", theme_mode()),
         table,
         "trust_noncells",
         f"What became of pictures without a cell, by kind; {percent(one['share'])} of all were refused",
@@ -288,7 +289,7 @@ def show_spoiled(record: Record) -> None:
     measures = {"wrong_answers": "Wrong among answered", "refused": "Refused", "accuracy": "Named rightly"}
     measure = remembered_segments("Show", measures, "trust_measure")
     chart_with_table(
-        figures.spoiled_overview_figure(record, measure, theme_mode()),
+        draw_plotly(figures.spoiled_overview_figure, record, measure, theme_mode()),
         tables.robustness_table(record),
         "trust_spoiled",
         f"{measures[measure]} for {record['model']['name']}, by corruption and severity",
@@ -300,7 +301,7 @@ def show_spoiled(record: Record) -> None:
     table = tables.robustness_table(record, key)
     models = [one["name"] for one in record["models"]]
     chart_with_table(
-        figures.spoiled_figure(table, models, record["model"]["name"], theme_mode()),
+        draw_plotly(figures.spoiled_figure, table, models, record["model"]["name"], theme_mode()),
         table,
         "trust_severities",
         f"Named rightly, refused and wrong among answered over the severities of {offered[key]}",
@@ -347,7 +348,7 @@ def show_unseen() -> None:
     )
     table = tables.unseen_table(record)
     chart_with_table(
-        figures.unseen_figure(table, theme_mode()),
+        draw_plotly(figures.unseen_figure, table, theme_mode()),
         table,
         "trust_unseen",
         f"Share of cells refused by type that the network never saw; {percent(one['share'])} over all",

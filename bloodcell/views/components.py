@@ -30,6 +30,7 @@ from bloodcell.views.components_selection import (
     theme_mode,
     write_choices,
 )
+from bloodcell.views.memory import spare_what_stays
 from bloodcell.views.navigation import GROUPS, HOME
 from bloodcell.views.tables import describe_benchmark, family_name
 from bloodcell.views.theme import legend_html, palette
@@ -118,6 +119,7 @@ def open_page(title: str, question: str) -> None:
         navigate()
         st.rerun()
     cache.begin_run()
+    spare_what_stays()
     st.set_page_config(page_title=f"{title} · {PRODUCT}", page_icon=PAGE_ICON, layout="wide")
     st.html(_STYLE.replace("GROUND", palette(theme_mode()).ground))
     note_visit(title)

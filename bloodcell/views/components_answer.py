@@ -11,6 +11,7 @@ from bloodcell.inference.trust import UNSEEN_FILE
 from bloodcell.views import cache
 from bloodcell.views import figures_images as pictures
 from bloodcell.views import tables_classify as tables
+from bloodcell.views.cache_figures import draw_plotly
 from bloodcell.views.components import (
     chart_with_table,
     download_csv,
@@ -184,7 +185,7 @@ def _show_bars(answer: Answer, key: str) -> None:
     assert answer.probabilities is not None
     values = np.array(list(answer.probabilities.values()))
     chart_with_table(
-        figures.probability_bars_figure(values, theme_mode()),
+        draw_plotly(figures.probability_bars_figure, values, theme_mode()),
         tables.probabilities_table(values),
         key=f"{key}_bars",
         alt=f"Probabilities of all eight classes by {answer.model}, highest for {CLASS_NAMES[int(values.argmax())]}",

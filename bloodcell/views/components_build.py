@@ -15,6 +15,7 @@ from bloodcell.views import cache
 from bloodcell.views import figures_build as figures
 from bloodcell.views import figures_images as pictures
 from bloodcell.views import tables_build as tables
+from bloodcell.views.cache_figures import draw_plotly
 from bloodcell.views.components import (
     chart_with_table,
     download_csv,
@@ -42,7 +43,7 @@ def show_classes(change: Change, name: str, other: str) -> None:
         f"Least gained, or most lost: {CLASS_NAMES[least.class_index]}, {points(least.difference)}."
     )
     chart_with_table(
-        figures.class_changes_figure(table, CLASS_NAMES, theme_mode()),
+        draw_plotly(figures.class_changes_figure, table, CLASS_NAMES, theme_mode()),
         table,
         "build_classes",
         f"Change of recall of each class, {name} against {other}",

@@ -14,6 +14,7 @@ from bloodcell.evaluation.repeated import Repeated
 from bloodcell.views import cache
 from bloodcell.views import figures_findings as figures
 from bloodcell.views import tables_findings as tables
+from bloodcell.views.cache_figures import draw_plotly
 from bloodcell.views.components import (
     choose,
     download_csv,
@@ -84,7 +85,7 @@ def show_evidence(
     if not finding.evidence:
         return None
     named = labels or [f"{one.a} − {one.b}" for one in finding.evidence]
-    figure = figures.differences_figure(finding.evidence, named, theme_mode(), selected)
+    figure = draw_plotly(figures.differences_figure, finding.evidence, named, theme_mode(), selected)
     st.plotly_chart(figure, key=f"{key}_chart", config=CHART_OPTIONS, alt=describe_figure(finding.evidence))
     show_evidence_table(finding.evidence, key)
     return figure

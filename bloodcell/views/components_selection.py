@@ -56,7 +56,7 @@ def model_picker(key: str, label: str = "Model") -> str | None:
     names = family_order(table)
     if not names:
         return None
-    described = {name: f"{name} · {_numbers(table, name)}" for name in names}
+    described = {name: f"{name} · {numbers}" for name, numbers in _numbers(table).items()}
     from_url = known_names(_read_address(key) or (), names)
     if from_url:
         st.session_state[key] = from_url[0]
@@ -250,10 +250,13 @@ def _switch(key: str) -> None:
     choose(key, SWITCH[int(st.session_state[f"{key}_switch"])])
 
 
-def _numbers(table: pd.DataFrame, name: str) -> str:
-    row = table[table["name"] == name].iloc[0]
-    own = "your own · " if row["origin"] == OWN else ""
-    return f"{own}{percent(row['test_accuracy'])} · {megabytes(row['weights_mb'])}"
+def _numbers(table: pd.DataFrame) -> dict[str, str]:
+    """Return name -> accuracy and size in words; a model of the user's own is called so."""
+    columns = (table[column].tolist() for column in ("name", "origin", "test_accuracy", "weights_mb"))
+    return {
+        name: f"{'your own · ' if origin == OWN else ''}{percent(accuracy)} · {megabytes(weights_mb)}"
+        for name, origin, accuracy, weights_mb in zip(*columns, strict=True)
+    }
 
 
 def _step_model(key: str, names: Sequence[str], step: int) -> None:
@@ -345,6 +348,7 @@ def _quick_pills(quick: Mapping[str, tuple[Sequence[str], str]], chosen: Sequenc
 def _family_boxes(table: pd.DataFrame, names: Sequence[str], chosen: Sequence[str]) -> None:
     origins = dict(zip(table["name"], table["origin"], strict=True))
     families = dict(zip(table["name"], table["family"], strict=True))
+    numbers = _numbers(table)
     groups = {name: OWN if origins[name] == OWN else families[name] for name in names}
     for group in dict.fromkeys(groups.values()):
         glyph = ":material/person:" if group == OWN else family_style(group, theme_mode()).glyph
@@ -352,7 +356,7 @@ def _family_boxes(table: pd.DataFrame, names: Sequence[str], chosen: Sequence[st
         for name in [name for name in names if groups[name] == group]:
             st.session_state[f"selection_on_{name}"] = name in chosen
             st.checkbox(
-                f"{name} :gray[{_numbers(table, name)}]",
+                f"{name} :gray[{numbers[name]}]",
                 key=f"selection_on_{name}",
                 on_change=_select_checked,
                 args=(list(names),),

@@ -57,12 +57,13 @@ def family_order(table: pd.DataFrame) -> list[str]:
     The user's own models come last.
     """
     ranks = {family: rank for rank, family in enumerate(FAMILIES)}
-    rows = table.assign(
-        own=table["origin"] == OWN,
-        theirs=table["origin"] != OURS,
-        rank=table["family"].map(lambda family: ranks.get(family, len(ranks))),
+    columns = ("origin", "family", "weights_mb", "name")
+    rows = zip(*(table[column].tolist() for column in columns), strict=True)
+    ranked = sorted(
+        (origin == OWN, origin != OURS, ranks.get(family, len(ranks)), weights_mb, name)
+        for origin, family, weights_mb, name in rows
     )
-    return rows.sort_values(["own", "theirs", "rank", "weights_mb", "name"])["name"].tolist()
+    return [name for *_, name in ranked]
 
 
 def known_names(values: Sequence[str], names: Sequence[str]) -> list[str] | None:
