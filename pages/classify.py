@@ -139,7 +139,7 @@ def choose_settings() -> tuple[float, bool]:
 def show_actions(photos: Sequence[Photo], answers: Mapping[str, Answer], scores: brought.PageScores) -> None:
     """The way on to a case, the answers as CSV, and a fresh start."""
     given = [
-        GivenFile(photo.name, photo.data, photo.specimen.kind, photo.wish.box)
+        GivenFile(photo.file, photo.data, photo.specimen.kind, photo.wish.box, photo.page)
         for photo in photos
         if photo.data is not None and photo.specimen is not None and photo.cells
     ]

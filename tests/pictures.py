@@ -47,7 +47,6 @@ def odd_files() -> dict[str, tuple[bytes, str]]:
         "animated.gif": (encode(cell, "GIF", save_all=True, append_images=[draw_cell(360, 360)]), "2 frames"),
         "cmyk.jpg": (encode(cell.convert("CMYK"), "JPEG"), "converted from CMYK"),
         "sixteen.tif": (encode(grey16, "TIFF"), "16-bit values were scaled"),
-        "pages.tiff": (encode(cell, "TIFF", save_all=True, append_images=[cell]), "2 pages; the first was read"),
         "palette.png": (encode(cell.convert("P")), ""),
         "alpha.png": (encode(alpha), "transparent parts were laid on white"),
         "rotated.jpg": (encode(cell, "JPEG", exif=turned), "turned upright"),

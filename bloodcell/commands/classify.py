@@ -20,7 +20,8 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "classify",
         help="classify images of single cells or of whole smear fields",
-        description="One answer per file, in order; a file that cannot be read gets an error and stops nothing. The "
+        description="One answer per file, or per page of a TIFF with several, in order; a file that cannot be read "
+        "gets an error and stops nothing. The "
         "cell is looked for and framed as in the training images; a field gets one answer per cell, each with its box "
         "(left, top, width, height). Where the default model has a guard, it refuses what is no cell or unlike the "
         "training images, and says why. "
@@ -114,7 +115,8 @@ def _classify(
 
 
 def _print_answer(answer: "Answer", indent: str = "") -> None:
-    name = answer.file if answer.box is None else "{} + {}, {} x {}".format(*answer.box)
+    file = answer.file if answer.page is None else f"{answer.file}, page {answer.page}"
+    name = file if answer.box is None else "{} + {}, {} x {}".format(*answer.box)
     if answer.cells is not None:
         print(f"{indent}{name}: field")
     elif answer.label is None:

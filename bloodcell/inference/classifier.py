@@ -22,7 +22,7 @@ from bloodcell.evaluation import choose_default, softmax
 from bloodcell.inference.engine import LARGEST_BATCH, Engine
 from bloodcell.inference.finder_frame import CellFrame
 from bloodcell.inference.finer import FinerOpinion, form_finer_opinions
-from bloodcell.inference.images import UploadedImage, read_image_file
+from bloodcell.inference.images import UploadedImage, list_pages, read_file, read_image
 from bloodcell.inference.prediction_sets import COVERAGE, fit_set_threshold, predict_set
 from bloodcell.inference.specimens import Specimen, find_specimen, remarks_on
 from bloodcell.inference.views import compute_view_probabilities
@@ -57,6 +57,7 @@ class Answer:
         frame: The square of the image that the network saw of it; only for the cells of a field.
         cells: One answer per cell of a field, None for an image of one cell.
         finer: The network's finer opinion, where it has one on an answered cell; it is right less often than the label.
+        page: Of a file with several pages, which one it is, from 1.
     """
 
     file: str
@@ -71,6 +72,7 @@ class Answer:
     frame: Box | None = None
     cells: "tuple[Answer, ...] | None" = None
     finer: FinerOpinion | None = None
+    page: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the answer ready for JSON, in the order of the fields; a field says so and holds its cells."""
@@ -84,6 +86,8 @@ class Answer:
             "model": self.model,
             "reasons": list(self.reasons),
         }
+        if self.page is not None:
+            answer["page"] = self.page
         if self.finer is not None:
             answer |= {"finer_label": self.finer.name, "finer_probabilities": self.finer.probabilities}
         for name, box in (("box", self.box), ("frame", self.frame)):
@@ -148,7 +152,9 @@ def classify_files(
     kind: "ImageKind | None" = None,
     views: bool = False,
 ) -> Iterator[Answer]:
-    """Yield one answer per file, in order; a file that cannot be read gives an "error" and stops nothing.
+    """Yield one answer per file, and one per page of a file with several, in order.
+
+    A file that cannot be read gives an "error" and stops nothing.
 
     Files are read and answered in groups, and only the 64 x 64 pixels of their cells are kept, so any number of them
     fits in memory. `guard`, `coverage`, `kind` and `views` are those of `classify_image`.
@@ -248,20 +254,33 @@ def _classify_group(
     kind: "ImageKind | None",
     views: bool,
 ) -> Iterator[Answer]:
-    seen = [_read_and_find(path, kind) for path in paths]
-    found = [(str(path), *one) for path, one in zip(paths, seen, strict=True) if not isinstance(one, ImageError)]
+    seen = [(path, *one) for path in paths for one in _read_and_find(path, kind)]
+    found = [(str(path), *one) for path, _, one in seen if not isinstance(one, ImageError)]
     answers = iter(_answer_specimens(found, artifact, engine, guard, coverage, views))
-    for path, one in zip(paths, seen, strict=True):
-        yield failed_answer(str(path), one, artifact) if isinstance(one, ImageError) else next(answers)
+    for path, page, one in seen:
+        answer = failed_answer(str(path), one, artifact) if isinstance(one, ImageError) else next(answers)
+        yield answer if page is None else replace(answer, page=page + 1)
 
 
-def _read_and_find(path: Path, kind: "ImageKind | None") -> tuple[Specimen, tuple[str, ...]] | ImageError:
-    """Return the framed cells of a file, with the notes of its reading, and let the full picture go."""
+def _read_and_find(
+    path: Path, kind: "ImageKind | None"
+) -> list[tuple[int | None, tuple[Specimen, tuple[str, ...]] | ImageError]]:
+    """Return for each page of a file, None where it has but one picture, its framed cells and the notes of its reading.
+
+    The full picture is let go.
+    """
     try:
-        image = read_image_file(path)
-        return find_specimen(image.pixels, kind), image.notes
+        data = read_file(path)
     except ImageError as error:
-        return error
+        return [(None, error)]
+    found: list[tuple[int | None, tuple[Specimen, tuple[str, ...]] | ImageError]] = []
+    for page in list_pages(data):
+        try:
+            image = read_image(data, path.name, page=page)
+            found.append((page, (find_specimen(image.pixels, kind), image.notes)))
+        except ImageError as error:
+            found.append((page, error))
+    return found
 
 
 def _answer_specimens(

@@ -29,11 +29,15 @@ MAXIMUM_ASPECT = 100
 LONGEST_SIDE = 2048
 """A longer image is reduced by a whole number after decoding, so that sixty of them fit in memory, pixels."""
 SHORTEST_REDUCED_SIDE = 64
+MAXIMUM_PAGES = 200
+"""Most pages of one file that are read."""
 
 _READABLE = "PNG, JPEG, BMP, TIFF, WEBP or GIF"
 _DECODING = threading.Lock()
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _PLANAR_CONFIGURATION = 258, 262, 284  # TIFF tags
+_SUBFILE_TYPE, _REDUCED_COPY = 254, 1
 _WHITE_IS_ZERO, _SEPARATE_PLANES = 0, 2
+_TIFF_STARTS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 
 # Pillow warns from 89 million pixels on, far above the limit here; installed once, since filters belong to no thread.
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
@@ -54,23 +58,55 @@ class UploadedImage:
     notes: tuple[str, ...]
 
 
-def read_image(data: bytes, name: str, longest_side: int | None = LONGEST_SIDE) -> UploadedImage:
-    """Return the first picture of an image file as RGB pixels.
+def list_pages(data: bytes) -> tuple[int | None, ...]:
+    """Return the pages of a TIFF file that holds several pictures, from 0, and (None,) for every other file.
+
+    Smaller copies of a page, as scanners of slides add them, are not counted. A file that cannot be read has one page:
+    `read_image` then says why.
+    """
+    if data[:4] not in _TIFF_STARTS:
+        return (None,)
+    try:
+        with _DECODING, Image.open(io.BytesIO(data), formats=("TIFF",)) as image:
+            pages = []
+            for page in range(min(int(getattr(image, "n_frames", 1)), MAXIMUM_PAGES)):
+                image.seek(page)
+                kind = _tiff_tag(image, _SUBFILE_TYPE)
+                if not (isinstance(kind, int) and kind & _REDUCED_COPY):
+                    pages.append(page)
+    except Exception:  # decoders raise whatever they like on damaged files
+        return (None,)
+    return tuple(pages) if len(pages) > 1 else (None,)
+
+
+def name_page(name: str, page: int | None) -> str:
+    """Return what a page, from 0, of a file is called; the file's own name for None."""
+    return name if page is None else f"{name}, page {page + 1}"
+
+
+def read_image(
+    data: bytes, name: str, longest_side: int | None = LONGEST_SIDE, page: int | None = None
+) -> UploadedImage:
+    """Return one picture of an image file as RGB pixels.
 
     Args:
         data: The whole file.
         name: What the file is called in messages; a folder before it is dropped.
         longest_side: Images longer than this are reduced by a whole number (box average); None keeps every pixel.
+        page: Which page of a TIFF file, from 0, as `list_pages` gives them; its number joins the name. None reads the
+            first picture of any file, and notes how many there are.
 
     Raises:
         ImageError: The file is empty, too large, no image of a known format, damaged, or of a kind not handled.
     """
-    name = Path(name.replace("\\", "/")).name or "the image"
+    name = name_page(Path(name.replace("\\", "/")).name or "the image", page)
     _check_bytes(len(data), name)
     try:
         with _DECODING, Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            notes = _note_frames(image) if page is None else []
+            image.seek(page or 0)
             _check_size(image, name)
-            return _decode(image, name, longest_side)
+            return _decode(image, name, longest_side, notes)
     except ImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -98,6 +134,15 @@ def read_image_file(path: Path, longest_side: int | None = LONGEST_SIDE) -> Uplo
     Raises:
         ImageError: There is no such file, it cannot be read, or it is no image.
     """
+    return read_image(read_file(path), path.name, longest_side)
+
+
+def read_file(path: Path) -> bytes:
+    """Return the bytes of what should be an image file.
+
+    Raises:
+        ImageError: There is no such file, it cannot be read, or it is empty or too large.
+    """
     try:
         if path.is_dir():
             raise ImageError(f"{path} is a folder; expected an image file.")
@@ -105,10 +150,9 @@ def read_image_file(path: Path, longest_side: int | None = LONGEST_SIDE) -> Uplo
             reason = "is not a regular file" if path.exists() else "does not exist"
             raise ImageError(f"{path} {reason}; expected an image file ({_READABLE}).")
         _check_bytes(path.stat().st_size, path.name)
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise ImageError(f"{path} cannot be read: {error.strerror or error}. Check the path and its rights.") from error
-    return read_image(data, path.name, longest_side)
 
 
 def read_images(paths: Iterable[Path]) -> Iterator[tuple[Path, UploadedImage | ImageError]]:
@@ -160,8 +204,7 @@ def _check_size(image: Image.Image, name: str) -> None:
         )
 
 
-def _decode(image: Image.Image, name: str, longest_side: int | None) -> UploadedImage:
-    notes = _note_frames(image)
+def _decode(image: Image.Image, name: str, longest_side: int | None, notes: list[str]) -> UploadedImage:
     _refuse_unhandled(image, name)
     bits = _bits_per_channel(image)
     white_is_zero = _tiff_tag(image, _PHOTOMETRIC) == _WHITE_IS_ZERO
@@ -185,7 +228,6 @@ def _decode(image: Image.Image, name: str, longest_side: int | None) -> Uploaded
 
 def _note_frames(image: Image.Image) -> list[str]:
     num_frames = int(getattr(image, "n_frames", 1))
-    image.seek(0)
     if num_frames < 2:
         return []
     kind = {"TIFF": "pages", "GIF": "frames", "WEBP": "frames", "PNG": "frames"}.get(image.format or "", "pictures")

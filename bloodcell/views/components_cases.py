@@ -25,7 +25,7 @@ from bloodcell.views.components_review import (
     seen_record,
 )
 from bloodcell.views.figures_images import escape_markdown
-from bloodcell.views.intake import GivenFile, Intake, keep_files
+from bloodcell.views.intake import GivenFile, Intake, give_pages, keep_files
 from bloodcell.views.navigation import PAGES_DIRECTORY
 from bloodcell.views.uploads import IMAGE_TYPES, MAXIMUM_FILES, MAXIMUM_UPLOAD_MB
 
@@ -110,7 +110,7 @@ def add_images(store: CaseStore, case: Case, key: str, is_open: bool) -> None:
             )
         if st.button(f"Add {min(len(files), MAXIMUM_FILES)} to this case", type="primary", key=f"{key}_go"):
             with st.spinner("Reading and answering …"):
-                given = [GivenFile(file.name, file.getvalue()) for file in files[:MAXIMUM_FILES]]
+                given = [page for file in files[:MAXIMUM_FILES] for page in give_pages(file.name, file.getvalue())]
                 tell(lambda: _report_intake(fill_case(store, case.id, given)))
             st.session_state[round_key] = st.session_state.get(round_key, 0) + 1
             st.rerun()

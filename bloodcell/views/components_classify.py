@@ -19,7 +19,7 @@ from bloodcell.dataset import Box
 from bloodcell.errors import BloodCellError
 from bloodcell.inference import find_litert
 from bloodcell.inference.classifier import Answer, AskedCell, answer_cells, compute_probabilities
-from bloodcell.inference.images import MAXIMUM_BYTES
+from bloodcell.inference.images import MAXIMUM_BYTES, list_pages
 from bloodcell.views import cache, cache_classroom
 from bloodcell.views import tables_classify as tables
 from bloodcell.views.components_selection import remembered_segments
@@ -47,11 +47,21 @@ PageScores = dict[str, dict[str, np.ndarray]]
 
 
 class Given(NamedTuple):
-    """A file as it came: what tells it apart, its name, its content."""
+    """A file as it came: what tells it apart, its name, its content, and which page of several, from 0."""
 
     key: str
     name: str
     data: bytes
+    page: int | None = None
+
+    def split_pages(self) -> "list[Given]":
+        """Return each page of a TIFF with several as if it were a file of its own."""
+        pages = list_pages(self.data)
+        return [self if page is None else self._replace(key=f"{self.key}#{page}", page=page) for page in pages]
+
+    def read(self) -> Photo:
+        """Return what is in it."""
+        return read_photo(self.data, self.name, self.key, page=self.page)
 
 
 def ask_for_images() -> list[Given]:
@@ -77,7 +87,7 @@ def ask_for_images() -> list[Given]:
     if not st.session_state.pop(CHANGED, False) and not found:
         st.session_state.pop(SEEN, None)  # a new drop zone after a visit elsewhere: nothing was removed
     shown = [Given(file.file_id, file.name, file.getvalue()) for file in found or ()]
-    return [*shown, *st.session_state.get(PASTED, ())]
+    return [page for file in (*shown, *st.session_state.get(PASTED, ())) for page in file.split_pages()]
 
 
 def start_over() -> None:
@@ -118,7 +128,7 @@ def read_photos(given: Sequence[Given], ready: dict[str, Artifact], coverage: fl
         return list(known.values())
     if len(new) < 2:
         for file in new:
-            known[file.key] = read_photo(file.data, file.name, file.key)
+            known[file.key] = file.read()
         return list(known.values())
     with st.container(horizontal=True, vertical_alignment="center"):
         bar = st.progress(0.0, text=f"0 of {len(new)} read")
@@ -127,7 +137,7 @@ def read_photos(given: Sequence[Given], ready: dict[str, Artifact], coverage: fl
     slot = st.empty()
     for first in range(0, len(new), FILES_PER_STEP):
         for file in new[first : first + FILES_PER_STEP]:
-            known[file.key] = read_photo(file.data, file.name, file.key)
+            known[file.key] = file.read()
         done = min(first + FILES_PER_STEP, len(new))
         bar.progress(done / len(new), text=f"{done} of {len(new)} read and answered")
         photos = list(known.values())
@@ -213,7 +223,7 @@ def wish_otherwise(key: str, wish: Wish) -> None:
     photo = photos.get(key)
     if photo is None or photo.data is None or photo.wish == wish:
         return
-    again = read_photo(photo.data, photo.name, key, wish)
+    again = read_photo(photo.data, photo.file, key, wish, photo.page)
     if again.error is not None:
         st.session_state[MESSAGE] = again.error
         return
@@ -299,7 +309,9 @@ def _take_files(key: str) -> None:
     seen: dict[str, set[str]] = st.session_state.setdefault(SEEN, {})
     present = {file.file_id for file in st.session_state[key] or ()}
     for gone in seen.get(key, set()) - present:
-        st.session_state.get(PHOTOS, {}).pop(gone, None)
+        photos: dict[str, Photo] = st.session_state.get(PHOTOS, {})
+        for photo in [key for key in photos if key.partition("#")[0] == gone]:
+            photos.pop(photo)
     seen[key] = present
     st.session_state[CHANGED] = True
     st.session_state[STOPPED] = False

@@ -17,6 +17,7 @@ from bloodcell.errors import ImageError
 from bloodcell.inference import read_image
 from bloodcell.inference.classifier import AskedCell, answer_cells, set_threshold
 from bloodcell.inference.finder_survey import ImageKind
+from bloodcell.inference.images import list_pages
 from bloodcell.inference.prediction_sets import COVERAGE
 from bloodcell.inference.specimens import find_specimen, remarks_on
 
@@ -38,12 +39,19 @@ class GivenFile(NamedTuple):
         data: Its content.
         kind: One cell's crop or a whole field; None takes the finder's guess.
         box: The reader's own frame around one cell, pixels of the image; None looks for it.
+        page: Which page of the file, from 0; None where it has but one picture.
     """
 
     name: str
     data: bytes
     kind: ImageKind | None = None
     box: Box | None = None
+    page: int | None = None
+
+
+def give_pages(name: str, data: bytes) -> list[GivenFile]:
+    """Return a file as it is given to a case: each page of a TIFF with several is an image of its own."""
+    return [GivenFile(name, data, page=page) for page in list_pages(data)]
 
 
 @dataclass
@@ -119,7 +127,7 @@ def keep_files(
 
 def _read(given: GivenFile) -> tuple[NewImage, list[AskedCell]]:
     """Return a file as a case keeps it, and its cells as the classifier is asked about them."""
-    uploaded = read_image(given.data, given.name)
+    uploaded = read_image(given.data, given.name, page=given.page)
     specimen = find_specimen(uploaded.pixels, given.kind, given.box)
     cells = tuple(NewCell(frame.pixels, frame.box) for frame in specimen.frames)
     notes = uploaded.notes

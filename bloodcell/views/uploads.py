@@ -7,7 +7,7 @@ import numpy as np
 from bloodcell.dataset import Box, Split
 from bloodcell.errors import ImageError
 from bloodcell.inference.finder_frame import CellFrame, frame_cell
-from bloodcell.inference.images import SUFFIXES, read_image
+from bloodcell.inference.images import SUFFIXES, name_page, read_image
 from bloodcell.inference.specimens import Specimen, find_specimen
 from bloodcell.views.figures_images import image_address, shrink_to
 
@@ -71,7 +71,7 @@ class Photo:
 
     Attributes:
         key: Tells files of the same name apart.
-        name: File name.
+        name: File name, with the page's number where it has several.
         wish: What the reader said of it when it was read.
         specimen: Crop or field, and why; None where the file could not be read.
         cells: One of a crop, any number of a field.
@@ -80,6 +80,7 @@ class Photo:
         notes: Sentences on what had to be done to read it.
         error: Why it could not be read, None if it could.
         data: The file, to read it again where the reader frames it otherwise; None for the dataset's own.
+        page: Which page of the file, from 0; None where it has but one picture.
     """
 
     key: str
@@ -92,6 +93,12 @@ class Photo:
     notes: tuple[str, ...] = ()
     error: str | None = None
     data: bytes | None = None
+    page: int | None = None
+
+    @property
+    def file(self) -> str:
+        """File name without a page."""
+        return self.name.removesuffix(name_page("", self.page))
 
     @property
     def is_field(self) -> bool:
@@ -99,7 +106,7 @@ class Photo:
         return self.specimen is not None and self.specimen.kind == "field"
 
 
-def read_photo(data: bytes, name: str, key: str, wish: Wish | None = None) -> Photo:
+def read_photo(data: bytes, name: str, key: str, wish: Wish | None = None, page: int | None = None) -> Photo:
     """Return what is in a file; a file that cannot be used comes back with its sentence, never as an exception.
 
     Args:
@@ -107,13 +114,14 @@ def read_photo(data: bytes, name: str, key: str, wish: Wish | None = None) -> Ph
         name: Its name, for the sentences.
         key: What tells it apart from others of that name.
         wish: What the reader says of it.
+        page: Which page of it, from 0; its number joins the name. None reads the first picture.
     """
     wish = wish or Wish()
     try:
-        image = read_image(data, name)
+        image = read_image(data, name, page=page)
         specimen = find_specimen(image.pixels, wish.kind, wish.box)  # type: ignore[arg-type]
     except ImageError as error:
-        return Photo(key, name, wish, error=str(error))
+        return Photo(key, name_page(name, page), wish, error=str(error))
     height, width = image.pixels.shape[:2]
     preview, _ = shrink_to(image.pixels, Box(0, 0, width, height), PREVIEW_SIDE)
     is_field = specimen.kind == "field"
@@ -128,9 +136,8 @@ def read_photo(data: bytes, name: str, key: str, wish: Wish | None = None) -> Ph
         )
         for number, frame in enumerate(specimen.frames, start=1)
     )
-    return Photo(
-        key, image.name, wish, specimen, cells, (width, height), image_address(preview), image.notes, data=data
-    )
+    address = image_address(preview)
+    return Photo(key, image.name, wish, specimen, cells, (width, height), address, image.notes, data=data, page=page)
 
 
 def photo_of_split(split: Split, row: int) -> Photo:

@@ -86,6 +86,19 @@ def test_files_are_answered_in_order_and_bad_ones_stop_nothing(artifact, engine,
             assert answer.reasons == ()
 
 
+def test_each_page_of_a_file_gets_an_answer(artifact, engine, split, tmp_path):
+    pages = [Image.fromarray(np.array(image)) for image in split.images[:3]]
+    pages[0].save(tmp_path / "pages.tif", save_all=True, append_images=pages[1:])
+    write_png(tmp_path / "plain.png", split.images[3])
+    answers = list(classify_files([tmp_path / "pages.tif", tmp_path / "plain.png"], artifact, engine))
+    assert [answer.page for answer in answers] == [1, 2, 3, None]
+    assert {answer.file for answer in answers[:3]} == {str(tmp_path / "pages.tif")}
+    expected = compute_probabilities(artifact, engine, split.images[:4])
+    for answer, y_score in zip(answers, expected, strict=True):
+        np.testing.assert_allclose(list(answer.probabilities.values()), y_score, atol=1e-5)
+    assert answers[1].to_dict()["page"] == 2 and "page" not in answers[3].to_dict()
+
+
 def test_only_bad_files_and_no_files(artifact, engine, tmp_path):
     assert [answer.status for answer in classify_files([tmp_path / "none.png"], artifact, engine)] == ["error"]
     assert list(classify_files([], artifact, engine)) == []

@@ -8,11 +8,11 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from bloodcell.dataset import frame_image
 from bloodcell.errors import ImageError
-from bloodcell.inference.images import MAXIMUM_BYTES, list_images, read_image, read_image_file, read_images
+from bloodcell.inference.images import MAXIMUM_BYTES, list_images, list_pages, read_image, read_image_file, read_images
 
 
 def encode(image: Image.Image, kind: str, **options) -> bytes:
@@ -198,6 +198,36 @@ def test_of_several_pictures_the_first_is_read_and_said(kind, word):
     image = read_image(encode(first, kind, save_all=True, append_images=rest, **options), "a")
     assert image.pixels[3, 3].tolist() == [255, 0, 0]
     assert any(f"3 {word}" in note and "first" in note for note in image.notes)
+
+
+def test_each_page_of_a_tiff_is_an_image_of_its_own():
+    colours = {"red": [255, 0, 0], "lime": [0, 255, 0], "blue": [0, 0, 255]}
+    first, *rest = [Image.new("RGB", (32, 20 + 8 * place), colour) for place, colour in enumerate(colours)]
+    data = encode(first, "TIFF", save_all=True, append_images=rest)
+    assert list_pages(data) == (0, 1, 2)
+    for page, (place, colour) in enumerate(zip(range(3), colours.values(), strict=True)):
+        image = read_image(data, "folder/smear.tif", page=page)
+        assert image.pixels.shape == (20 + 8 * place, 32, 3) and image.pixels[3, 3].tolist() == colour
+        assert (image.name, image.notes) == (f"smear.tif, page {page + 1}", ())
+    with pytest.raises(ImageError, match=r"smear.tif, page 4 is damaged"):
+        read_image(data, "smear.tif", page=3)
+
+
+def test_what_has_one_picture_has_no_pages(pattern):
+    plain = Image.fromarray(pattern)
+    frames = encode(plain, "GIF", save_all=True, append_images=[Image.new("RGB", (48, 64), "red")])
+    for data in (encode(plain, "TIFF"), encode(plain, "PNG"), frames, b"II*\x00 and no more", b""):
+        assert list_pages(data) == (None,)
+
+
+def test_smaller_copies_of_a_page_are_not_pages(pattern):
+    buffer = io.BytesIO()
+    with TiffImagePlugin.AppendingTiffWriter(buffer, new=True) as writer:
+        for image, kind in ((Image.fromarray(pattern), 0), (Image.fromarray(pattern[::4, ::4]), 1)):
+            image.save(writer, format="TIFF", tiffinfo={254: kind})
+            writer.newFrame()
+    assert Image.open(io.BytesIO(buffer.getvalue())).n_frames == 2
+    assert list_pages(buffer.getvalue()) == (None,)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF"])

@@ -1,5 +1,6 @@
 """The classify page: empty, one image, many, every kind of wrong file, and models that are not ready yet."""
 
+import io
 import sys
 import threading
 from pathlib import Path
@@ -166,6 +167,16 @@ def test_bad_files_stop_nothing_and_each_has_its_sentence(small_artifacts):
         assert sentence in table.loc[name, "remark"]
     text = words(at)
     assert "9 files: 2 answered" in text and "7 could not be read" in text
+
+
+def test_each_page_of_a_tiff_is_an_image_of_its_own(small_artifacts):
+    pages = [Image.open(io.BytesIO(encode(draw_cell(side, side)))) for side in (360, 64)]
+    buffer = io.BytesIO()
+    pages[0].save(buffer, "TIFF", save_all=True, append_images=pages[1:])
+    at = upload(open_classify(classify_view="table"), {"smear.tif": buffer.getvalue()})
+    assert not at.exception
+    assert list(batch(at)["file"]) == ["smear.tif, page 1", "smear.tif, page 2"]
+    assert (batch(at)["answer"] != "not read").all()
 
 
 def test_sixty_files_are_answered_at_once(small_artifacts):

@@ -1,8 +1,11 @@
 """Figures and tables of cases hold the numbers of the differential; files find their way into a case."""
 
+import io
+
 import numpy as np
 import pytest
 import sqlalchemy as sa
+from PIL import Image
 
 from bloodcell.cases import OTHER, CaseStore, Choice, encode_pixels
 from bloodcell.cases.differential import compare_differentials, compute_differential, differential_of
@@ -14,7 +17,7 @@ from bloodcell.inference.classifier import classify_image
 from bloodcell.inference.guard import Examination
 from bloodcell.views import components, review, tables_cases
 from bloodcell.views.figures_cases import comparison_figure, differential_figure
-from bloodcell.views.intake import GivenFile, keep_files
+from bloodcell.views.intake import GivenFile, give_pages, keep_files
 from tests.made_cases import make_answer, make_image
 from tests.made_smears import draw_smear
 from tests.pictures import bad_files
@@ -114,6 +117,15 @@ def test_files_become_cells_with_the_classifiers_answers(store, tmp_path):
         assert cell.answer.details["thresholds"] and cell.answer.details["versions"]
     again = keep_files(store, case_id, files, "Ana", artifact, engine)
     assert (again.num_added, again.num_present) == (0, 10)
+
+
+def test_each_page_of_a_file_is_an_image_of_the_case(store):
+    pages = [Image.fromarray(np.array(make_image(n).pixels)) for n in range(2)]
+    buffer = io.BytesIO()
+    pages[0].save(buffer, "TIFF", save_all=True, append_images=pages[1:])
+    case_id = store.create_case("S", "Ana")
+    assert keep_files(store, case_id, give_pages("smear.tif", buffer.getvalue()), "Ana").num_added == 2
+    assert [cell.file for cell in store.load_case(case_id).cells] == ["smear.tif, page 1", "smear.tif, page 2"]
 
 
 def test_a_field_becomes_its_cells_with_their_frames(store, tmp_path):
