@@ -42,6 +42,18 @@ OVERFITTING = Lesson(
             models=("cnn_bn_dropout40",),
         ),
         Step(
+            "Watch one overfit",
+            "Press *Start*: a small network without dropout trains on a fiftieth of the images, many times over. Watch "
+            "the dotted line leave the solid one. What does *val* do after that?",
+            "train.py",
+            "A training on very few images",
+            "So few images can be learned by heart within a few epochs: train reaches the top and val stays behind. "
+            "Start it again with a larger share of the images, both on one chart: the gap closes. Nothing protects "
+            "better than more, and more varied, images.",
+            {"train_model": "net3_bn", "train_share": "0.02", "train_epochs": "20"},
+            needs_dataset=True,
+        ),
+        Step(
             "What it brought",
             "Compare the network with the same one without dropout. Is the difference more than chance? Which class "
             "gained, which images?",
@@ -117,6 +129,17 @@ BATCH_NORM = Lesson(
             {"build_network": "net4_dropout40", "build_against": "net4_bn_dropout40"},
         ),
         Step(
+            "Race them",
+            "Press *Start* for the network without batch normalization; then choose the network *net3_bn*, press it "
+            "again, and put both runs on the chart. Which one learns more in the same number of steps?",
+            "train.py",
+            "The network without it, ready to start",
+            "The same images, rate and number of steps: the one with batch normalization usually rises sooner. Raise "
+            "the learning rate for both and race them again: which of the two still learns?",
+            {"train_model": "net3"},
+            needs_dataset=True,
+        ),
+        Step(
             "What the study found",
             "Open the list of errors: which pairs of cells did batch normalization tell apart better?",
             "confusion.py",
@@ -170,6 +193,19 @@ ATTENTION = Lesson(
             models=("cnn_se",),
         ),
         Step(
+            "Inside the block",
+            "The page is open at the step where the block weighs its channels. Which channels does it keep, which does "
+            "it turn down? Choose another cell: do the weights change?",
+            "inside.py",
+            "What SE does to one cell",
+            "The weights depend on the cell: that is what sets attention apart from a fixed scale, which batch "
+            "normalization has already. Where they hardly change from cell to cell, the block does little.",
+            {"inside_model": "cnn_se", "inside_layer": "block3_se_excite"},
+            minutes=1,
+            models=("cnn_se",),
+            needs_dataset=True,
+        ),
+        Step(
             "A map that explains",
             "Below the answers, see where each model looked. Is it the nucleus, the cytoplasm, or the red cells "
             "around? Do the models look at the same place? Then choose *What if it were covered*: is it the "
@@ -194,6 +230,16 @@ ATTENTION = Lesson(
             {"confusion_model": "cnn_se", "confusion_second": "cnn_bn_dropout40"},
             minutes=1,
             models=("cnn_se", "cnn_bn_dropout40"),
+        ),
+        Step(
+            "Is the difference a difference?",
+            "Read the question on attention. Which pairs of networks are called undecided, though one accuracy is "
+            "higher?",
+            "findings.py",
+            "What the evidence allows to say",
+            "Both networks answered the same images, so only the images on which they differ count. An interval that "
+            "reaches across zero is no finding, whatever the table of accuracies says.",
+            minutes=1,
         ),
     ),
     "An attention block is a few parameters that may help; only a controlled comparison says whether it does. An "
@@ -236,7 +282,20 @@ NOT_EVERYTHING = Lesson(
             "Most often it takes {pair:cnn_bn_dropout40}. Two networks of one accuracy can make very different "
             "mistakes, and not every mistake weighs the same.",
             {"confusion_model": "cnn_bn_dropout40", "confusion_errors_only": "on", "confusion_values": "count"},
+            minutes=1,
             models=("cnn_bn_dropout40",),
+        ),
+        Step(
+            "Where do the mistakes lie?",
+            "Each mark is a test cell, placed as the network arranges them. Draw a region around a crowd of mistakes: "
+            "which two types meet there? Would you have told them apart?",
+            "map.py",
+            "The map of hemanet_tiny, mistakes marked",
+            "Most mistakes lie where two types touch, and few far inside another type's crowd: those few are the ones "
+            "to look at first, for some may be labelled wrongly.",
+            {"map_model": "hemanet_tiny", "map_colour": "error"},
+            minutes=1,
+            models=("hemanet_tiny",),
         ),
         Step(
             "Is it honest about doubt?",
@@ -314,6 +373,17 @@ SILENCE = Lesson(
             "It answers {trust:answered} of the test cells and is right about {trust:right} of those; it refuses "
             "{trust:foreign} of cells of a foreign stain and {trust:noncells} of pictures without a cell.",
             {"trust_examples": "unfamiliar"},
+        ),
+        Step(
+            "When would you stay silent?",
+            "Name a few of the hardest cells yourself, before the networks do. On how many would you have preferred to "
+            "say nothing?",
+            "quiz.py",
+            "A round of hard cells",
+            "On these, most of the models are unsure or wrong, and people are too: a cell between two stages has no "
+            "right answer in one image. A tool that says so is not weak.",
+            {"quiz_cells": "missed", "quiz_questions": "10"},
+            needs_dataset=True,
         ),
         Step(
             "Several types instead of none",

@@ -89,3 +89,17 @@ def test_each_link_sets_what_it_names(address, small_dataset):
             assert str(state[key]).lower() == value.lower(), key
         else:
             assert set(state[key]) == set(value), key
+
+
+def test_the_lessons_visit_every_page_where_something_is_learned():
+    visited = {step.file for lesson in LESSONS for step in lesson.steps}
+    assert visited >= {
+        "build.py",
+        "train.py",
+        "classroom.py",
+        "inside.py",
+        "map.py",
+        "quiz.py",
+        "trust.py",
+        "findings.py",
+    }
