@@ -175,7 +175,15 @@ def show_scatters(table: pd.DataFrame, kept: pd.DataFrame, time_axis: str, measu
     small = [form_points(forms, kept, columns[title], on) for _, title in panels]
     mark_legend(families)
     chart_with_table(
-        draw_altair(figures.linked_cost_charts, panels, families, theme_mode(), height=172, forms=small),
+        draw_altair(
+            figures.linked_cost_charts,
+            [(points.drop(columns="on"), title) for points, title in panels],
+            families,
+            theme_mode(),
+            height=172,
+            forms=[own.drop(columns="on", errors="ignore") for own in small],
+            data=figures.cost_data([points for points, _ in panels], small),
+        ),
         tables,
         key="compare_scatter",
         alt="Accuracy on test against size and against time, log axes, with the Pareto front and the published figures",

@@ -148,7 +148,15 @@ def show_scatter(table: pd.DataFrame) -> None:
     families = list(dict.fromkeys(table["family"]))
     mark_legend(families)
     chart_with_table(
-        draw_altair(figures.cost_chart, points_drawn, SIZE_TITLE, families, theme_mode(), height=290),
+        draw_altair(
+            figures.cost_chart,
+            points_drawn.drop(columns="on"),
+            SIZE_TITLE,
+            families,
+            theme_mode(),
+            height=290,
+            data=figures.cost_data([points_drawn]),
+        ),
         figures.scatter_table(points_drawn, SIZE_TITLE),
         key="overview_scatter",
         alt="Accuracy on test against size of the weights: every trained model, beside it the published figure",

@@ -1,8 +1,9 @@
 """Figures that are slow to make, kept between reruns: both chart libraries check every part against a long schema."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import streamlit as st
 
 if TYPE_CHECKING:
@@ -10,14 +11,21 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 
-def draw_altair(function: "Callable[..., alt.TopLevelMixin]", *arguments: Any, **options: Any) -> dict[str, Any]:
+def draw_altair(
+    function: "Callable[..., alt.TopLevelMixin]",
+    *arguments: Any,
+    data: Mapping[str, pd.DataFrame] | None = None,
+    **options: Any,
+) -> dict[str, Any]:
     """Return what a figure function draws as a Vega-Lite figure, made once for equal arguments; never alter it.
 
     Args:
         function: A figure function: equal arguments give an equal figure.
         arguments, options: What it is called with; Streamlit must be able to hash them.
+        data: Tables by the names that the figure gives its data, if it does; they may change from call to call.
     """
-    return _draw_altair(_name(function), arguments, options, function)
+    figure = _draw_altair(_name(function), arguments, options, function)
+    return figure if data is None else figure | {"datasets": dict(data)}
 
 
 def draw_plotly(function: "Callable[..., go.Figure]", *arguments: Any, **options: Any) -> "go.Figure":

@@ -3,7 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import altair as alt
 import numpy as np
@@ -17,6 +17,8 @@ FAINT = 0.35
 POINT_SIZE = 110
 FORM_SIZE = 32
 MOST_LABELS = 8
+_MEASURED = "isValid(datum.cost)"
+_PUBLISHED = "isValid(datum.published_cost) && isValid(datum.published_accuracy)"
 
 
 def scatter_points(table: pd.DataFrame, cost: str, published_cost: str | None, on: Collection[str]) -> pd.DataFrame:
@@ -80,16 +82,17 @@ def scatter_table(points: pd.DataFrame, title: str) -> pd.DataFrame:
 def cost_chart(points: pd.DataFrame, title: str, families: Sequence[str], mode: Mode, *, height: int) -> alt.LayerChart:
     """Return accuracy against one cost on a log axis: measured filled, published hollow and tied to it, Pareto front.
 
-    Models that are on are named and drawn full, the others are faint; pointing at one names it.
+    Models that are on are named and drawn full, the others are faint; pointing at one names it. The chart names its
+    data, which `cost_data` returns: what is on is a matter of the data alone, and one chart serves every choice.
 
     Args:
-        points: What `scatter_points` returns.
+        points: What `scatter_points` returns; the chart needs them for its axes.
         title: Of the cost axis, with the unit.
         families: Families in the order of the legend, as keys of the catalog.
         mode: The ground it will stand on.
         height: Pixels of the plot.
     """
-    return _cost_layers(points, title, families, mode, _pointed(), pd.DataFrame()).properties(height=height)
+    return _cost_layers(points, title, families, mode, _pointed(), pd.DataFrame(), 0).properties(height=height)
 
 
 def linked_cost_charts(
@@ -110,14 +113,32 @@ def linked_cost_charts(
         forms: Of each panel, the exported forms that are drawn as smaller marks (`tables_forms.form_points`).
     """
     pointed = _pointed()
-    small: list[pd.DataFrame] = [*forms, *[pd.DataFrame()] * (len(panels) - len(forms))]
     charts = [
-        _cost_layers(points, title, families, mode, pointed, own).properties(height=height)
-        for (points, title), own in zip(panels, small, strict=True)
+        _cost_layers(points, title, families, mode, pointed, own, place).properties(height=height)
+        for place, ((points, title), own) in enumerate(zip(panels, _fill(forms, len(panels)), strict=True))
     ]
     with warnings.catch_warnings():  # that the panels share one parameter is what links them
         warnings.filterwarnings("ignore", "Automatically deduplicated selection parameter")
         return alt.vconcat(*charts, spacing=14)
+
+
+def cost_data(panels: Sequence[pd.DataFrame], forms: Sequence[pd.DataFrame] = ()) -> dict[str, pd.DataFrame]:
+    """Return the data of cost charts by the names that the charts give them.
+
+    Args:
+        panels: The points of each chart, in order.
+        forms: The exported forms of each, as for `linked_cost_charts`.
+    """
+    data = {}
+    for place, (points, own) in enumerate(zip(panels, _fill(forms, len(panels)), strict=True)):
+        data[f"points{place}"] = _place_labels(points)
+        if not own.empty:
+            data[f"forms{place}"] = own
+    return data
+
+
+def _fill(forms: Sequence[pd.DataFrame], number: int) -> list[pd.DataFrame]:
+    return [*forms, *[pd.DataFrame()] * (number - len(forms))]
 
 
 def _pointed() -> alt.Parameter:
@@ -131,10 +152,10 @@ def _cost_layers(
     mode: Mode,
     pointed: alt.Parameter,
     forms: pd.DataFrame,
+    place: int,
 ) -> alt.LayerChart:
     colors = palette(mode)
-    drawn = _place_labels(points)
-    x, y = _axes(drawn if forms.empty else pd.concat([drawn, forms[["cost", "low"]]]), title)
+    x, y = _axes(points if forms.empty else pd.concat([points, forms[["cost", "low"]]]), title)
     styles = [family_style(family, mode) for family in families]
     domain = [family_name(family) for family in families]
     opacity = alt.when(pointed).then(alt.value(1)).when("datum.on").then(alt.value(1)).otherwise(alt.value(FAINT))
@@ -150,24 +171,23 @@ def _cost_layers(
             alt.Tooltip("published_cost:Q", title="Published cost", format=".3~g"),
         ],
     }
-    measured = drawn[drawn["cost"].notna()]
-    published = drawn[drawn["published_cost"].notna() & drawn["published_accuracy"].notna()]
-    base = alt.Chart(measured).encode(x=x("cost"), y=y("accuracy"))
+    data = alt.NamedData(f"points{place}")
     thin: dict[str, Any] = {"strokeWidth": 1, "color": colors.muted}
     layers: list[alt.Chart] = []
-    if not published.empty:
-        tied = published[published["cost"].notna()]
-        hollow = alt.Chart(published).mark_point(filled=False, size=POINT_SIZE * 0.7, strokeWidth=1.5)
+    has_published = points["published_cost"].notna() & points["published_accuracy"].notna()
+    if has_published.any():
+        published = alt.Chart(data).transform_filter(_PUBLISHED)
+        hollow = published.mark_point(filled=False, size=POINT_SIZE * 0.7, strokeWidth=1.5)
         layers.append(hollow.encode(x=x("published_cost"), y=y("published_accuracy"), **marks))
-        if not tied.empty:
+        if points.loc[has_published, "cost"].notna().any():
+            tied = alt.Chart(data).transform_filter(f"{_MEASURED} && {_PUBLISHED}")
             ends = {"x2": "published_cost:Q", "y2": "published_accuracy:Q"}
-            layers.append(
-                alt.Chart(tied).mark_rule(**thin).encode(x=x("cost"), y=y("accuracy"), opacity=opacity, **ends)
-            )
+            layers.append(tied.mark_rule(**thin).encode(x=x("cost"), y=y("accuracy"), opacity=opacity, **ends))
     if not forms.empty:
-        layers += _form_layers(forms, x, y, marks, colors.muted)
-    if not measured.empty:
-        front = alt.Chart(measured[measured["front"]].sort_values("cost")).encode(x=x("cost"), y=y("accuracy"))
+        layers += _form_layers(alt.NamedData(f"forms{place}"), x, y, marks, colors.muted)
+    if points["cost"].notna().any():
+        base = alt.Chart(data).transform_filter(_MEASURED).encode(x=x("cost"), y=y("accuracy"))
+        front = alt.Chart(data).transform_filter(f"{_MEASURED} && datum.front").encode(x=x("cost"), y=y("accuracy"))
         size = alt.when(pointed).then(alt.value(3 * POINT_SIZE)).otherwise(alt.value(POINT_SIZE))
         layers += [
             front.mark_line(interpolate="step-after", color=colors.accent, strokeDash=[5, 3], strokeWidth=1.5),
@@ -175,11 +195,11 @@ def _cost_layers(
             base.mark_point(filled=True).encode(size=size, **marks),
         ]
     layers[-1] = layers[-1].add_params(pointed)
-    return cast(alt.LayerChart, alt.layer(*layers, *_labels(drawn, x, y, colors.text, pointed)))
+    return cast(alt.LayerChart, alt.layer(*layers, *_labels(data, x, y, colors.text, pointed)))
 
 
 def _form_layers(
-    forms: pd.DataFrame,
+    data: alt.NamedData,
     x: Callable[[str], alt.X],
     y: Callable[[str], alt.Y],
     marks: dict[str, Any],
@@ -192,11 +212,10 @@ def _form_layers(
         alt.Tooltip("accuracy:Q", title="Measured, %", format=".2f"),
         alt.Tooltip("cost:Q", title="Cost of this form", format=".3~g"),
     ]
-    base = alt.Chart(forms).encode(x=x("cost"), y=y("accuracy"), opacity=marks["opacity"])
-    tied = alt.Chart(forms[forms["main_cost"].notna()]).encode(x=x("cost"), y=y("accuracy"), opacity=marks["opacity"])
-    line = tied.mark_rule(strokeWidth=1, color=color, strokeDash=[1, 2])
+    base = alt.Chart(data).encode(x=x("cost"), y=y("accuracy"), opacity=marks["opacity"])
+    tied = base.transform_filter("isValid(datum.main_cost)")
     return [
-        line.encode(x2="main_cost:Q", y2="main_accuracy:Q"),
+        tied.mark_rule(strokeWidth=1, color=color, strokeDash=[1, 2]).encode(x2="main_cost:Q", y2="main_accuracy:Q"),
         base.mark_point(filled=True, size=FORM_SIZE).encode(**marks | {"tooltip": tooltip}),
     ]
 
@@ -268,20 +287,18 @@ def _covers(place: tuple[float, float], other: tuple[float, float]) -> bool:
 
 
 def _labels(
-    points: pd.DataFrame,
+    data: alt.NamedData,
     x: Callable[[str], alt.X],
     y: Callable[[str], alt.Y],
     color: str,
     pointed: alt.Parameter,
 ) -> list[alt.Chart]:
     opacity = alt.when(pointed).then(alt.value(1)).when("datum.label").then(alt.value(1)).otherwise(alt.value(0))
-    right, left = (alt.Chart(points[points["side"] == side]) for side in ("right", "left"))
-    texts = (
-        right.mark_text(align="left", dx=9, dy=-7, fontSize=11, color=color, clip=True),
-        left.mark_text(align="right", dx=-9, dy=-7, fontSize=11, color=color, clip=True),
-    )
+    sides: tuple[tuple[str, Literal["left", "right"], int], ...] = (("right", "left", 9), ("left", "right", -9))
     return [
-        text.encode(x=x("label_cost"), y=y("label_accuracy"), text="name:N", opacity=opacity)
-        for text in texts
-        if not text.data.empty
+        alt.Chart(data)
+        .transform_filter(f"datum.side == '{side}'")
+        .mark_text(align=align, dx=dx, dy=-7, fontSize=11, color=color, clip=True)
+        .encode(x=x("label_cost"), y=y("label_accuracy"), text="name:N", opacity=opacity)
+        for side, align, dx in sides
     ]

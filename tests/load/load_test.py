@@ -84,17 +84,18 @@ def _wait_until_up(port: int, process: subprocess.Popen, log_path: Path) -> None
 
 
 async def visit(port: int, pid: int, num_viewers: int, seconds: float) -> tuple[list[Reaction], list[float], float]:
-    """Let viewers arrive within a few seconds and use the dashboard, after one has warmed it up.
+    """Let viewers arrive within a few seconds and use the dashboard, after one has opened every page once.
 
     Returns:
         Their reactions, the server's memory in MB second by second, and the processor seconds that they cost it.
     """
     address = f"ws://127.0.0.1:{port}/_stcore/stream"
     memory: list[float] = []
-    warm_up = Viewer(address, seed=-1, timeout_s=FIRST_TIMEOUT_S)
-    await warm_up.run(time.monotonic(), THINK_S)
-    if warm_up.reactions[-1].error:
-        raise SystemExit(f"The first viewer failed: {warm_up.reactions[-1].error}")
+    teacher = Viewer(address, seed=-1, timeout_s=FIRST_TIMEOUT_S)
+    await teacher.tour()
+    failed = [f"{one.page or 'overview'}: {one.error}" for one in teacher.reactions if one.error]
+    if failed:
+        raise SystemExit(f"The first viewer failed: {'; '.join(failed)}")
     cpu_before = cpu_seconds(pid)
     until = time.monotonic() + ARRIVAL_S + seconds
     viewers = [Viewer(address, seed) for seed in range(num_viewers)]
@@ -157,7 +158,7 @@ def describe_result(result: dict[str, Any]) -> str:
     costs = [f"Errors: {result['num_errors']}."]
     if result["memory_peak_mb"] is not None:
         costs.append(
-            f"Memory of the server: {result['memory_start_mb']:,} MB once the first page was open, "
+            f"Memory of the server: {result['memory_start_mb']:,} MB once every page had been opened, "
             f"{result['memory_peak_mb']:,} MB at its highest, with what all viewers share."
         )
     if result["cpu_s"] is not None and num_runs:
@@ -167,7 +168,8 @@ def describe_result(result: dict[str, Any]) -> str:
     rows += [(f"Page {page}", times) for page, times in result["pages"].items()]
     lines = [
         f"{result['viewers']} viewers at once for {result['seconds']:g} s, each browsing and toggling at random after "
-        f"{think[0]:g} to {think[1]:g} s of reading; {machine['processor']}, {machine['num_cores']} cores, "
+        f"{think[0]:g} to {think[1]:g} s of reading, after one viewer had opened every page once; "
+        f"{machine['processor']}, {machine['num_cores']} cores, "
         f"{machine['memory_gb']} GB, {machine['system']}, {result['date'][:10]}.",
         "",
         f"**{' '.join(costs)}**",

@@ -92,7 +92,7 @@ def test_viewers_browse_and_toggle_a_real_dashboard(tmp_path, monkeypatch):
         viewers = [Viewer(f"ws://127.0.0.1:{port}/_stcore/stream", seed, timeout_s=240) for seed in (0, 1)]
 
         async def visit():
-            await viewers[0].run(time.monotonic(), (0, 0))
+            await viewers[0].tour()
             await asyncio.gather(*(viewer.run(time.monotonic() + 8, (0.0, 0.2)) for viewer in viewers))
 
         with ThreadPoolExecutor(max_workers=1) as pool:  # the main thread's loop may be that of the browser tests
@@ -100,7 +100,7 @@ def test_viewers_browse_and_toggle_a_real_dashboard(tmp_path, monkeypatch):
     reactions = [reaction for viewer in viewers for reaction in viewer.reactions]
     assert [reaction.error for reaction in reactions if reaction.error] == []
     assert {reaction.action for reaction in reactions} == {"open", "browse", "toggle"}
-    assert {page for viewer in viewers for page in viewer.pages} >= {"reports", "build", "lessons"}
+    assert {one.page for one in viewers[0].reactions} >= {"reports", "build", "lessons", "quiz"}
 
 
 def test_an_exception_on_a_page_is_an_error():

@@ -75,9 +75,26 @@ class Viewer:
         except Exception as error:
             self.reactions.append(Reaction(action, self.page, 0.0, f"{type(error).__name__}: {error}"))
 
+    async def tour(self) -> None:
+        """Open the dashboard and every page of it once, as a teacher does before the class; failures as in `run`."""
+        page = ""
+        try:
+            async with connect(self.address, subprotocols=["streamlit"], max_size=LARGEST_MESSAGE) as socket:  # type: ignore[list-item]
+                await self._react(socket, "open")
+                for page in list(self.pages):
+                    self._go(page)
+                    await self._react(socket, "browse")
+        except TimeoutError:
+            self.reactions.append(Reaction("browse", page, 0.0, f"no answer within {self.timeout_s:g} s"))
+        except Exception as error:
+            self.reactions.append(Reaction("browse", page, 0.0, f"{type(error).__name__}: {error}"))
+
     def _browse(self) -> None:
-        """Choose another page; a browser keeps the widgets of the old one out of its request."""
-        self.page = self.random.choice([page for page in self.pages if page != self.page])
+        self._go(self.random.choice([page for page in self.pages if page != self.page]))
+
+    def _go(self, page: str) -> None:
+        """Choose a page; a browser keeps the widgets of the old one out of its request."""
+        self.page = page
         self.query = ""
         self.states = {}
 

@@ -30,12 +30,11 @@ def points(on=("a",)):
 
 
 def layers(chart):
-    """Return (mark type, encoding, number of rows) of every layer."""
+    """Return (mark type, encoding, condition on the data) of every layer; all of them read the first panel's data."""
     spec = chart.to_dict()
-    return [
-        (layer["mark"]["type"], layer["encoding"], len(spec["datasets"][layer["data"]["name"]]))
-        for layer in spec["layer"]
-    ]
+    assert spec.get("data", {"name": "points0"}) == {"name": "points0"}
+    assert all(layer.get("data", {"name": "points0"}) == {"name": "points0"} for layer in spec["layer"])
+    return [(layer["mark"]["type"], layer["encoding"], layer["transform"][0]["filter"]) for layer in spec["layer"]]
 
 
 def test_points_hold_the_front_and_what_is_on():
@@ -80,12 +79,19 @@ def test_cost_axis_is_logarithmic_and_every_mark_lies_on_it():
 
 
 def test_front_is_drawn_through_its_points_only():
-    fronts = [
-        rows
-        for mark, _, rows in layers(figures.cost_chart(points(), "MB", FAMILIES, "dark", height=100))
-        if mark == "line"
+    drawn = layers(figures.cost_chart(points(), "MB", FAMILIES, "dark", height=100))
+    assert [condition for mark, _, condition in drawn if mark == "line"] == ["isValid(datum.cost) && datum.front"]
+    (table,) = figures.cost_data([points()]).values()
+    assert table.loc[table["front"], "name"].tolist() == ["a", "d"]
+
+
+def test_what_is_on_is_a_matter_of_the_data_alone():
+    few, many = points(("a",)), points(("a", "b", "d"))
+    charts = [
+        figures.cost_chart(one.drop(columns="on"), "MB", FAMILIES, "dark", height=100).to_dict() for one in (few, many)
     ]
-    assert fronts == [2]
+    assert charts[0] == charts[1]
+    assert [int(figures.cost_data([one])["points0"]["on"].sum()) for one in (few, many)] == [1, 3]
 
 
 def test_linked_charts_share_what_is_pointed_at():

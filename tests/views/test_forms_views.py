@@ -61,6 +61,7 @@ def test_forms_of_these_weights_become_points(shelf):
     points = figures.scatter_points(cache.leaderboard(), "weights_mb", None, ["cnn_4"])
     chart = figures.linked_cost_charts([(points, "MB")], ["cnn", "vgg"], "light", height=200, forms=[by_size])
     assert "Exported form" in json.dumps(chart.to_dict())
+    assert list(figures.cost_data([points], [by_size])) == ["points0", "forms0"]
 
 
 def test_no_record_gives_no_points(tmp_path, monkeypatch):
