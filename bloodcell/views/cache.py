@@ -6,8 +6,10 @@ and the dataset are imported where they are needed, so that the first paint does
 """
 
 import hashlib
+import os
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -242,11 +244,22 @@ def _folder_state(directory: Path) -> str:
 
 
 def _read_folder_state(directory: Path) -> str:
-    digest = hashlib.sha256()
-    for path in sorted(directory.rglob("*")):
-        if path.is_file():
-            digest.update(f"{path.relative_to(directory)}={_file_state(path)}\n".encode())
-    return digest.hexdigest()
+    found = sorted(_list_states(str(directory)))
+    return hashlib.sha256("\n".join(found).encode()).hexdigest()
+
+
+def _list_states(folder: str) -> Iterator[str]:
+    """Yield the path and state of every file below a folder; what goes while one looks is left out."""
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir():
+                    yield from _list_states(entry.path)
+                else:
+                    status = entry.stat()
+                    yield f"{entry.path}={status.st_size}:{status.st_mtime_ns}"
+    except OSError:
+        return
 
 
 def _locked(array: np.ndarray) -> np.ndarray:

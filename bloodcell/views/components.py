@@ -210,7 +210,7 @@ def download_csv(table: pd.DataFrame, name: str, key: str) -> None:
     """Offer a table as a CSV file called `name`.csv."""
     st.download_button(
         "CSV",
-        table.to_csv(index=False).encode(),
+        lambda: table.to_csv(index=False).encode(),  # written when it is asked for: most tables never are
         file_name=f"{name}.csv",
         mime="text/csv",
         key=key,

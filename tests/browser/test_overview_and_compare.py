@@ -117,3 +117,13 @@ def test_the_table_twin_is_one_key_away(dashboard, open_tab):
     table = page.get_by_role("tabpanel", name="Table").first
     table.get_by_test_id("stDataFrame").wait_for(state="visible")
     table.get_by_role("button", name="CSV", exact=True).wait_for(state="visible")
+
+
+def test_a_table_is_written_when_it_is_asked_for(dashboard, open_tab):
+    page = open_tab(dashboard)
+    with page.expect_download() as download:
+        page.get_by_test_id("stDownloadButton").first.get_by_role("button").click()
+    assert download.value.suggested_filename == "leaderboard.csv"
+    lines = Path(download.value.path()).read_text(encoding="utf-8").splitlines()
+    assert lines[0].startswith("#,name") or "name" in lines[0].split(",")
+    assert len(lines) > 1

@@ -21,8 +21,8 @@ TIMEOUT_S = 60.0
 LARGEST_MESSAGE = 256 * 2**20
 # Widgets that a viewer plays with, by the name of the message's field.
 TOGGLES = ("multiselect", "button_group", "selectbox", "checkbox")
-# What starts long work or leaves the page is not browsing.
-LEFT_ALONE = ("train", "measure", "download", "explain", "case")
+# What starts long work or leaves the page is not browsing, and a room has one projector.
+LEFT_ALONE = ("train", "measure", "download", "explain", "case", "projector")
 
 
 @dataclass(frozen=True)
