@@ -136,7 +136,9 @@ def choose_settings() -> tuple[float, bool]:
     return coverages[st.session_state["classify_coverage"]], st.session_state["classify_views"] == "8"
 
 
-def show_actions(photos: Sequence[Photo], answers: Mapping[str, Answer], scores: brought.PageScores) -> None:
+def show_actions(
+    photos: Sequence[Photo], answers: Mapping[str, Answer], scores: brought.PageScores, coverage: float
+) -> None:
     """The way on to a case, the answers as CSV, and a fresh start."""
     given = [
         GivenFile(photo.file, photo.data, photo.specimen.kind, photo.wish.box, photo.page)
@@ -144,7 +146,7 @@ def show_actions(photos: Sequence[Photo], answers: Mapping[str, Answer], scores:
         if photo.data is not None and photo.specimen is not None and photo.cells
     ]
     if given:
-        offer_case(given, key="classify_case")
+        offer_case(given, key="classify_case", coverage=coverage)
     download_csv(tables.answers_table(photos, answers, scores), "answers", key="classify_csv")
     st.button("Start over", icon=":material/restart_alt:", on_click=brought.start_over, key="classify_restart")
 
@@ -186,7 +188,7 @@ def show_brought(given: Sequence[brought.Given], example: Photo | None) -> None:
     scores = brought.score_all(cells, ready, views)
     with row:
         if example is None:
-            show_actions(photos, answers, scores)
+            show_actions(photos, answers, scores, coverage)
         else:
             back = "Back to your images" if photos else "Close the example"
             st.button(back, icon=":material/arrow_back:", on_click=brought.close_example, key="classify_back")

@@ -382,13 +382,17 @@ def _describe_state(case: Case) -> str:
     return f"Open, not signed. {case.num_reviewed} of {case.num_cells} cells reviewed."
 
 
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def _describe_counts(case: Case, found: Differential) -> list[str]:
     num_others = sum(count for _, count, is_white in found.others if not is_white)
     parts = [
-        f"{found.num_white} white cells counted",
-        f"{found.num_erythroblasts} erythroblasts",
-        f"{found.num_platelets} platelets",
-        f"{num_others} others that are not white cells",
+        f"{_count(found.num_white, 'white cell')} counted",
+        _count(found.num_erythroblasts, "erythroblast"),
+        _count(found.num_platelets, "platelet"),
+        f"{_count(num_others, 'other')}, no white {'cell' if num_others == 1 else 'cells'}",
         f"{found.num_discarded} discarded",
     ]
     if found.num_unanswered:

@@ -16,6 +16,7 @@ from bloodcell.cases.reports import (
 from bloodcell.cases.store import LONGEST_IDENTIFIER
 from bloodcell.errors import BloodCellError
 from bloodcell.inference import find_litert
+from bloodcell.inference.prediction_sets import COVERAGE
 from bloodcell.views import cache
 from bloodcell.views.components_review import (
     REVIEWER_KEY,
@@ -116,12 +117,13 @@ def add_images(store: CaseStore, case: Case, key: str, is_open: bool) -> None:
             st.rerun()
 
 
-def offer_case(files: Sequence[GivenFile], key: str) -> None:
+def offer_case(files: Sequence[GivenFile], key: str, coverage: float = COVERAGE) -> None:
     """Offer to keep files as a case and to review them on the page Cases; of a field all cells, with their boxes.
 
     Args:
         files: With what the reader said of each.
         key: Unique, beginning with the page's name.
+        coverage: That of the answers, as the page was set to.
     """
     with st.popover("Review as a case", icon=":material/fact_check:", key=f"{key}_popover"):
         if ask_for_login(f"{key}_login"):
@@ -139,7 +141,7 @@ def offer_case(files: Sequence[GivenFile], key: str) -> None:
             store = open_store()
             case_id = store.find_case(identifier) or store.create_case(identifier, current_reviewer())
             with st.spinner("Reading and answering …"):
-                intake = fill_case(store, case_id, files[:MAXIMUM_FILES])
+                intake = fill_case(store, case_id, files[:MAXIMUM_FILES], coverage)
             st.session_state[_MESSAGE] = ("success", _report_intake(intake))
         except BloodCellError as error:
             st.error(escape_markdown(str(error)), icon=":material/error:")
@@ -147,7 +149,7 @@ def offer_case(files: Sequence[GivenFile], key: str) -> None:
         st.switch_page(CASES_PAGE, query_params={"case": case_id})
 
 
-def fill_case(store: CaseStore, case_id: str, files: Sequence[GivenFile]) -> Intake:
+def fill_case(store: CaseStore, case_id: str, files: Sequence[GivenFile], coverage: float = COVERAGE) -> Intake:
     """Add files to a case with the answers of the default classifier, without answers where it is not ready."""
     from bloodcell.inference.guard import load_guard
 
@@ -155,7 +157,8 @@ def fill_case(store: CaseStore, case_id: str, files: Sequence[GivenFile]) -> Int
     artifact = cache.load_artifact(name) if name is not None else None
     if artifact is None or find_litert(artifact) is None or (engine := cache.load_engine(artifact.name)) is None:
         return keep_files(store, case_id, files, current_reviewer())
-    return keep_files(store, case_id, files, current_reviewer(), artifact, engine, load_guard(artifact, engine))
+    guard = load_guard(artifact, engine)
+    return keep_files(store, case_id, files, current_reviewer(), artifact, engine, guard, coverage=coverage)
 
 
 def sign_or_reopen(store: CaseStore, case: Case, key: str, review_key: str) -> None:

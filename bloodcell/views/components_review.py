@@ -125,7 +125,10 @@ def seen_record(key: str, case_id: str) -> int:
 
 def show_differential(found: Differential, key: str) -> None:
     """Show a differential: the chart with its table, what is counted beside it, and what to know about it."""
-    st.markdown(f"**{found.num_white} white cells**" + (" · preliminary" if found.is_preliminary else ""))
+    st.markdown(
+        f"**{found.num_white} white {'cell' if found.num_white == 1 else 'cells'}**"
+        + (" · preliminary" if found.is_preliminary else "")
+    )
     chart_with_table(
         differential_figure(found, theme_mode()),
         tables_cases.differential_table(found),

@@ -91,6 +91,7 @@ def keep_files(
     engine: "Engine | None" = None,
     guard: "Guard | None" = None,
     on_file: OnFile | None = None,
+    coverage: float = COVERAGE,
 ) -> Intake:
     """Add the cells of image files to a case, with what a model says of each.
 
@@ -98,6 +99,7 @@ def keep_files(
         files: Each with what the reader says of it; a field gives all its cells, with their boxes.
         artifact, engine: The model that answers; None for neither, and the cells are labelled by hand.
         guard: What decides whether there is an answer; None lets the model answer always.
+        coverage: Promised share of cells whose set of possible types holds the right one, in (0, 1).
         on_file: Told how far it is.
 
     Raises:
@@ -115,7 +117,7 @@ def keep_files(
                 intake.num_empty += not image.cells
                 if image.cells:
                     images.append(image)
-                    answers.append(_ask(asked, artifact, engine, guard))
+                    answers.append(_ask(asked, artifact, engine, guard, coverage))
             done += 1
             if on_file is not None:
                 on_file(done)
@@ -138,18 +140,22 @@ def _read(given: GivenFile) -> tuple[NewImage, list[AskedCell]]:
 
 
 def _ask(
-    asked: list[AskedCell], artifact: Artifact | None, engine: "Engine | None", guard: "Guard | None"
+    asked: list[AskedCell],
+    artifact: Artifact | None,
+    engine: "Engine | None",
+    guard: "Guard | None",
+    coverage: float,
 ) -> list[ModelAnswer | None]:
     if artifact is None or engine is None:
         return [None] * len(asked)
-    thresholds: dict[str, float] = {"coverage of the prediction set": COVERAGE}
+    thresholds: dict[str, float] = {"coverage of the prediction set": coverage}
     if guard is None:
-        thresholds["lowest probability in it"] = round(set_threshold(artifact), 6)
+        thresholds["lowest probability in it"] = round(set_threshold(artifact, coverage), 6)
     else:
         thresholds["greatest strangeness of pixels"] = round(float(guard.parameters.pixel_limit), 4)
         thresholds["greatest strangeness of features"] = round(float(guard.parameters.feature_limit), 4)
     versions = {name: text for name, text in describe_versions().items() if name in _ENGINE_PACKAGES}
     return [
         ModelAnswer.from_answer(answer, artifact.fingerprint, thresholds, versions)
-        for answer in answer_cells(asked, artifact, engine, guard)
+        for answer in answer_cells(asked, artifact, engine, guard, coverage)
     ]

@@ -180,11 +180,12 @@ def test_what_the_guard_refuses_is_kept_as_refused_with_its_limits(store, tmp_pa
 
     case_id = store.create_case("S", "Ana")
     files = [GivenFile("a.png", encode_pixels(make_image(1).pixels))]
-    keep_files(store, case_id, files, "Ana", artifact, engine, RefusingGuard())
+    keep_files(store, case_id, files, "Ana", artifact, engine, RefusingGuard(), coverage=0.9)
     cell = store.load_case(case_id).cells[0]
     assert (cell.answer.status, cell.label) == ("unfamiliar", None)
     assert "The stain is unlike the training data." in cell.answer.reasons
     thresholds = cell.answer.details["thresholds"]
+    assert thresholds["coverage of the prediction set"] == 0.9
     assert (thresholds["greatest strangeness of pixels"], thresholds["greatest strangeness of features"]) == (
         12.5,
         3.25,
