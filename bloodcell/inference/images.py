@@ -17,9 +17,10 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from bloodcell.errors import ImageError
+from bloodcell.inference.dicom import count_frames, is_dicom, read_frame, read_size
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".dcm")
 MAXIMUM_BYTES = 64 * 1024**2
 """Largest file that is read."""
 MAXIMUM_PIXELS = 40_000_000
@@ -59,11 +60,13 @@ class UploadedImage:
 
 
 def list_pages(data: bytes) -> tuple[int | None, ...]:
-    """Return the pages of a TIFF file that holds several pictures, from 0, and (None,) for every other file.
+    """Return the pages of a TIFF or DICOM file that holds several pictures, from 0; (None,) for every other file.
 
     Smaller copies of a page, as scanners of slides add them, are not counted. A file that cannot be read has one page:
     `read_image` then says why.
     """
+    if is_dicom(data):
+        return _list_frames(data)
     if data[:4] not in _TIFF_STARTS:
         return (None,)
     try:
@@ -77,6 +80,14 @@ def list_pages(data: bytes) -> tuple[int | None, ...]:
     except Exception:  # decoders raise whatever they like on damaged files
         return (None,)
     return tuple(pages) if len(pages) > 1 else (None,)
+
+
+def _list_frames(data: bytes) -> tuple[int | None, ...]:
+    try:
+        number = min(count_frames(data), MAXIMUM_PAGES)
+    except Exception:  # a damaged file, or no pydicom
+        return (None,)
+    return tuple(range(number)) if number > 1 else (None,)
 
 
 def name_page(name: str, page: int | None) -> str:
@@ -93,8 +104,8 @@ def read_image(
         data: The whole file.
         name: What the file is called in messages; a folder before it is dropped.
         longest_side: Images longer than this are reduced by a whole number (box average); None keeps every pixel.
-        page: Which page of a TIFF file, from 0, as `list_pages` gives them; its number joins the name. None reads the
-            first picture of any file, and notes how many there are.
+        page: Which page of a TIFF or DICOM file, from 0, as `list_pages` gives them; its number joins the name.
+            None reads the first picture of any file, and notes how many there are.
 
     Raises:
         ImageError: The file is empty, too large, no image of a known format, damaged, or of a kind not handled.
@@ -102,10 +113,14 @@ def read_image(
     name = name_page(Path(name.replace("\\", "/")).name or "the image", page)
     _check_bytes(len(data), name)
     try:
+        if is_dicom(data):
+            with _DECODING:
+                _check_size(read_size(data, name), name)
+                return _finish(*read_frame(data, name, page or 0), name, longest_side, [])
         with _DECODING, Image.open(io.BytesIO(data), formats=FORMATS) as image:
             notes = _note_frames(image) if page is None else []
             image.seek(page or 0)
-            _check_size(image, name)
+            _check_size(image.size, name)
             return _decode(image, name, longest_side, notes)
     except ImageError:
         raise
@@ -189,9 +204,9 @@ def _check_bytes(num_bytes: int, name: str) -> None:
         )
 
 
-def _check_size(image: Image.Image, name: str) -> None:
+def _check_size(size: tuple[int, int], name: str) -> None:
     """Judge the size that the header states, before anything is decoded."""
-    width, height = image.size
+    width, height = size
     if width * height > MAXIMUM_PIXELS:
         raise ImageError(
             f"{name} is {width} x {height} pixels; images up to {MAXIMUM_PIXELS // 10**6} million pixels are read, "
@@ -220,6 +235,19 @@ def _decode(image: Image.Image, name: str, longest_side: int | None, notes: list
             f"{name} has {bits} bits per channel and uses only the lowest ones, so nothing is left of it in 8 bits. "
             "Stretch its brightness and save it with 8 bits per channel."
         )
+    return _as_uploaded(rgb, name, longest_side, notes)
+
+
+def _finish(
+    image: Image.Image, white_is_zero: bool, name: str, longest_side: int | None, notes: list[str]
+) -> UploadedImage:
+    """Bring a frame of DICOM into the form of every image."""
+    if image.mode.startswith("I"):
+        image = _to_eight_bits(image, name, white_is_zero, notes)
+    return _as_uploaded(_to_rgb(image, notes), name, longest_side, notes)
+
+
+def _as_uploaded(rgb: Image.Image, name: str, longest_side: int | None, notes: list[str]) -> UploadedImage:
     rgb = _reduce(rgb, longest_side, notes)
     pixels = np.array(rgb, dtype=np.uint8)
     pixels.flags.writeable = False

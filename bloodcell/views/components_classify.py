@@ -74,7 +74,7 @@ def ask_for_images() -> list[Given]:
     else:
         where = "a folder: all images in it are read" if source == "folder" else "images of single cells or of fields"
         found = st.file_uploader(
-            f"Drop {where}, choose, or paste with Ctrl + V: PNG, JPEG, BMP, TIFF, WEBP or GIF, each up to "
+            f"Drop {where}, choose, or paste with Ctrl + V: PNG, JPEG, BMP, TIFF, WebP, GIF or DICOM, each up to "
             f"{MAXIMUM_BYTES // 1024**2} MB",
             type=IMAGE_TYPES,
             accept_multiple_files="directory" if source == "folder" else True,
