@@ -165,9 +165,11 @@ def arms_figure(arms: Mapping[str, Mapping[str, Network]], names: Mapping[str, s
     lowest, highest = 100 * min(values), 100 * max(values)
     margin = max(0.15 * (highest - lowest), 0.2)
     figure.update_yaxes(range=[lowest - margin, min(100.2, highest + margin)])
-    figure.update_layout(scattermode="group", scattergap=0.45, legend={"orientation": "h", "y": -0.14})
+    figure.update_layout(
+        scattermode="group", scattergap=0.45, legend={"orientation": "h", "y": 1.1, "yanchor": "bottom"}
+    )
     figure.update_yaxes(title="accuracy, %", col=1)
-    return style_figure(figure, mode, height=340).update_layout(margin={"t": 30})
+    return style_figure(figure, mode, height=360).update_layout(margin={"t": 64})
 
 
 def curves_figure(curves: Mapping[str, np.ndarray], names: Mapping[str, str], mode: Mode) -> go.Figure:

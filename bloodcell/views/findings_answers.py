@@ -314,7 +314,10 @@ def answer_ladder(ladder: Mapping[str, Network], num_missing: int) -> Finding:
     num_none = len(evidence) - len(better) - len(worse)
     counts = ((len(better), "help", ""), (len(worse), "hurt", ""), (num_none, "show", f" {_seeds_in_words(evidence)}"))
     counted = [f"{num} {verb}{'s' * (num == 1)}{rest}" for num, verb, rest in counts if num]
-    short = f"**Of {len(evidence)} single change{'s' * (len(evidence) > 1)} tried so far {_join(counted)}.**"
+    if len(evidence) == 1:
+        short = f"**The one change tried so far {counted[0].removeprefix('1 ')}.**"
+    else:
+        short = f"**Of {len(evidence)} single changes tried so far {_join(counted)}.**"
     if len(evidence) == len(steps):
         short = short.replace(" tried so far", "")
     named = [
