@@ -142,7 +142,7 @@ def test_a_partly_trained_ladder_answers_from_what_is_there(tmp_path, monkeypatc
     at = open_findings(findings_step="three blocks")
     assert evidence(at, "base")["Network"].tolist() == ["two blocks"]
     text = words(at)
-    assert "Of 1 single change tried so far 1 hurts" in text
+    assert "The one change tried so far hurts" in text
     assert "Not trained yet on the ladder: net3_bn_dropout40" in text
 
 
