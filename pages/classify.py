@@ -78,7 +78,7 @@ def open_example(row: int) -> None:
 def show_examples() -> None:
     """Eight cells of the test split, one per class, to click."""
     if not cache.dataset_status()["available"]:
-        invitation = "Example cells to click appear here once the dataset is on this machine: bring it"
+        invitation = "Example cells appear here once the dataset is on this machine: the Dataset page offers it"
         st.page_link(DATASET_PAGE, label=invitation, icon=":material/database_off:")
         return
     with st.container(horizontal=True, vertical_alignment="center"):

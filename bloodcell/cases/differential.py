@@ -301,7 +301,9 @@ def _describe_limits(found: Differential) -> tuple[str, ...]:
     if found.num_unanswered:
         cells = "1 cell counts" if found.num_unanswered == 1 else f"{found.num_unanswered} cells count"
         notes.append(f"{cells} as nothing yet: neither the model nor a person has named a type.")
-    if found.num_white < FEWEST_WHITE_CELLS:
+    if not found.num_white:
+        notes.append("No white cell has a type yet, so there is nothing to divide.")
+    elif found.num_white < FEWEST_WHITE_CELLS:
         cells = "1 white cell" if found.num_white == 1 else f"{found.num_white} white cells"
         notes.append(f"Only {cells}: below {FEWEST_WHITE_CELLS} a differential is uncertain, as its intervals show.")
     if found.white_count is not None and found.num_erythroblasts:
