@@ -37,8 +37,9 @@ from bloodcell.views.uploads import (
 
 FILES_PER_STEP = 4
 PHOTOS, OPEN, SEEN, PASTED = "classify_photos", "classify_open", "classify_seen", "classify_pasted"
+PAGES = "classify_pages"
 STOPPED, ROUND, CHANGED, MESSAGE = "classify_stopped", "classify_round", "classify_changed", "classify_message"
-_KEPT = (PHOTOS, OPEN, SEEN, PASTED, STOPPED, MESSAGE, "classify_scores", "classify_answers")
+_KEPT = (PHOTOS, PAGES, OPEN, SEEN, PASTED, STOPPED, MESSAGE, "classify_scores", "classify_answers")
 SOURCES = {"files": "Files", "folder": "Folder", "camera": "Camera"}
 _HERE = Path(__file__).parent
 
@@ -87,7 +88,11 @@ def ask_for_images() -> list[Given]:
     if not st.session_state.pop(CHANGED, False) and not found:
         st.session_state.pop(SEEN, None)  # a new drop zone after a visit elsewhere: nothing was removed
     shown = [Given(file.file_id, file.name, file.getvalue()) for file in found or ()]
-    return [page for file in (*shown, *st.session_state.get(PASTED, ())) for page in file.split_pages()]
+    files = [*shown, *st.session_state.get(PASTED, ())]
+    known: dict[str, list[Given]] = st.session_state.get(PAGES, {})
+    pages = {file.key: known.get(file.key) or file.split_pages() for file in files}
+    st.session_state[PAGES] = pages  # a file is looked into once, not at each rerun
+    return [page for file in files for page in pages[file.key]]
 
 
 def start_over() -> None:
