@@ -31,6 +31,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from process import cpu_seconds, resident_mb  # noqa: E402
 from viewer import Reaction, Viewer  # noqa: E402
 
+from bloodcell.dataset import find_dataset  # noqa: E402
+from bloodcell.errors import DatasetError  # noqa: E402
 from bloodcell.files import write_atomically  # noqa: E402
 from bloodcell.inference.benchmark import describe_machine  # noqa: E402
 
@@ -116,7 +118,13 @@ async def visit(port: int, pid: int, num_viewers: int, seconds: float) -> tuple[
 
 
 def summarize(
-    reactions: Sequence[Reaction], memory: Sequence[float], num_viewers: int, seconds: float, *, cpu_s: float
+    reactions: Sequence[Reaction],
+    memory: Sequence[float],
+    num_viewers: int,
+    seconds: float,
+    *,
+    cpu_s: float,
+    has_dataset: bool,
 ) -> dict[str, Any]:
     """Return the record of a load test: times by action and page, errors, memory, processor time, machine."""
     errors = [f"{one.action} {one.page or 'overview'}: {one.error}" for one in reactions if one.error]
@@ -129,6 +137,7 @@ def summarize(
         "viewers": num_viewers,
         "seconds": seconds,
         "think_s": list(THINK_S),
+        "has_dataset": has_dataset,
         "reactions": _times(later),
         "first_paint": _times([one for one in reactions if one.action == "open"]),
         "browse": _times([one for one in later if one.action == "browse"]),
@@ -168,7 +177,8 @@ def describe_result(result: dict[str, Any]) -> str:
     rows += [(f"Page {page}", times) for page, times in result["pages"].items()]
     lines = [
         f"{result['viewers']} viewers at once for {result['seconds']:g} s, each browsing and toggling at random after "
-        f"{think[0]:g} to {think[1]:g} s of reading, after one viewer had opened every page once; "
+        f"{think[0]:g} to {think[1]:g} s of reading, after one viewer had opened every page once, "
+        f"{'with' if result['has_dataset'] else 'without'} the dataset; "
         f"{machine['processor']}, {machine['num_cores']} cores, "
         f"{machine['memory_gb']} GB, {machine['system']}, {result['date'][:10]}.",
         "",
@@ -183,6 +193,14 @@ def describe_result(result: dict[str, Any]) -> str:
         ),
     ]
     return "\n".join(lines)
+
+
+def has_dataset() -> bool:
+    """Return whether the dashboard will find the dataset: pages with images ask more of it."""
+    try:
+        return find_dataset().is_file()
+    except DatasetError:
+        return False
 
 
 def put_into_document(text: str, document: str) -> str:
@@ -225,7 +243,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"Expected 1 to {MOST_VIEWERS} viewers and 1 to {MOST_SECONDS} seconds.")
     with running_dashboard() as (port, pid):
         reactions, memory, cpu_s = asyncio.run(visit(port, pid, options.viewers, options.seconds))
-    result = summarize(reactions, memory, options.viewers, options.seconds, cpu_s=cpu_s)
+    result = summarize(reactions, memory, options.viewers, options.seconds, cpu_s=cpu_s, has_dataset=has_dataset())
     print(describe_result(result))
     failures = list_failures(result)
     for failure in failures:

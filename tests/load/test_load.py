@@ -26,7 +26,7 @@ REACTIONS = [
 
 
 def summarize(reactions=REACTIONS, memory=(200.0, 300.0)):
-    return load_test.summarize(reactions, memory, 3, 15, cpu_s=2.0)
+    return load_test.summarize(reactions, memory, 3, 15, cpu_s=2.0, has_dataset=True)
 
 
 def test_times_by_hand():
@@ -49,6 +49,8 @@ def test_missed_aims_are_named():
 def test_result_is_put_between_the_marks():
     text = load_test.describe_result(summarize())
     assert "| Going to another page | 3 | 0.20 | 0.30 |" in text
+    assert "with the dataset" in text
+    assert "without the dataset" in load_test.describe_result(summarize() | {"has_dataset": False})
     document = f"before\n{load_test.START_MARK}\nold\n{load_test.END_MARK}\nafter"
     changed = load_test.put_into_document(text, document)
     assert "old" not in changed and changed.startswith("before") and changed.endswith("after")
