@@ -186,12 +186,6 @@ def show_brought(given: Sequence[brought.Given], example: Photo | None) -> None:
     cells = [cell for photo in shown for cell in photo.cells]
     answers = brought.answer_all(cells, coverage, views)
     scores = brought.score_all(cells, ready, views)
-    with row:
-        if example is None:
-            show_actions(photos, answers, scores, coverage)
-        else:
-            back = "Back to your images" if photos else "Close the example"
-            st.button(back, icon=":material/arrow_back:", on_click=brought.close_example, key="classify_back")
     opened = next((cell for cell in cells if cell.key == st.session_state.get(brought.OPEN)), None)
     is_single = len(shown) == 1 and not shown[0].is_field
     if opened is not None and not is_single and example is None:
@@ -213,8 +207,37 @@ def show_brought(given: Sequence[brought.Given], example: Photo | None) -> None:
         show_all(shown, answers, scores, default.fingerprint if default else "", "classify")
         research_use_notice()
         never_seen()
+    with row:  # drawn above and sent after the answer, which is what the reader waits for
+        if example is None:
+            show_actions(photos, answers, scores, coverage)
+        else:
+            back = "Back to your images" if photos else "Close the example"
+            st.button(back, icon=":material/arrow_back:", on_click=brought.close_example, key="classify_back")
     if needed:
         prepare_models([name for name in needed if name is not None])
+
+
+@st.fragment
+def show_page() -> None:
+    """All below the heading. A fragment: a dropped file waits for no navigation and no sidebar to be drawn anew."""
+    with st.container(key="classify_zone"):
+        given = brought.ask_for_images()
+    example = photo_of_address()
+    is_empty = not given and not brought.has_photos() and example is None
+    # Replaced before any file is read, so that nothing jumps later.
+    st.html(EMPTY_STYLE if is_empty else "<style></style>")
+    if is_empty:
+        brought.show_message()
+        show_examples()
+        how_computed(HOW)
+        never_seen()
+        research_use_notice()
+        brought.warm_up()
+        return
+    show_brought(given, example)
+    st.divider()
+    show_examples()
+    how_computed(HOW)
 
 
 open_page(
@@ -229,20 +252,4 @@ if not cache.load_shelf().artifacts:
     research_use_notice()
     st.stop()
 
-with st.container(key="classify_zone"):
-    given = brought.ask_for_images()
-example = photo_of_address()
-is_empty = not given and not brought.has_photos() and example is None
-st.html(EMPTY_STYLE if is_empty else "<style></style>")  # replaced before any file is read, so that nothing jumps later
-if is_empty:
-    brought.show_message()
-    show_examples()
-    how_computed(HOW)
-    never_seen()
-    research_use_notice()
-    st.stop()
-
-show_brought(given, example)
-st.divider()
-show_examples()
-how_computed(HOW)
+show_page()

@@ -7,6 +7,7 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache as keep
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -171,6 +172,16 @@ def judge() -> Artifact | None:
     name = cache.default_model()
     artifact = cache.load_artifact(name) if name is not None else None
     return artifact if artifact is not None and find_litert(artifact) is not None else None
+
+
+def warm_up() -> None:
+    """After an empty page is drawn: read what the first answer needs, so that the first image waits for none of it."""
+    import bloodcell.views.figures_cells  # noqa: F401  (Plotly)
+
+    artifact = judge()
+    with suppress(BloodCellError):  # said beside the first answer
+        if artifact is not None and cache.load_engine(artifact.name) is not None:
+            cache_classroom.load_guard(artifact.name)
 
 
 def answer_all(cells: Sequence[CellImage], coverage: float, views: bool) -> dict[str, Answer]:

@@ -28,11 +28,23 @@ def wait_until_chosen(page, cell: str) -> None:
     assert chosen(page) == cell
 
 
+def resting_box(page, area) -> dict[str, float]:
+    """Return where a figure lies once the page around it has come to rest: what is drawn above it moves it down."""
+    page.locator(SETTLED).wait_for()
+    box = None
+    for _ in range(50):
+        area.scroll_into_view_if_needed()
+        before, box = box, area.bounding_box()
+        if box is not None and box == before:
+            return box
+        page.wait_for_timeout(200)
+    raise AssertionError("the figure never came to rest")
+
+
 def point_at(page, key: str, true: int, predicted: int, across: float = 0.5, down: float = 0.5) -> tuple[float, float]:
     """Move the pointer into a cell of a matrix; `across` and `down` say where in it. Return the place."""
     area = page.locator(f".st-key-{key} .nsewdrag").first
-    area.scroll_into_view_if_needed()
-    box = area.bounding_box()
+    box = resting_box(page, area)
     x = box["x"] + box["width"] * (predicted + across) / len(CLASS_NAMES)
     y = box["y"] + box["height"] * (true + down) / len(CLASS_NAMES)
     page.mouse.move(x - 2, y - 2)

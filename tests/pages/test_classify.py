@@ -67,16 +67,29 @@ def batch(at):
     return next(frame.value for frame in at.dataframe if "remark" in frame.value.columns)
 
 
-def test_nothing_is_loaded_before_an_image_is_there(small_dataset, small_artifacts, monkeypatch):
+def test_an_empty_page_is_drawn_before_anything_is_loaded_for_the_first_answer(
+    small_dataset, small_artifacts, monkeypatch
+):
     def refuse(name):
-        raise AssertionError(f"the engine of {name} was loaded for an empty page")
+        raise RuntimeError(f"the engine of {name} is loaded")
 
     monkeypatch.setattr(cache, "load_engine", refuse)
     at = open_classify()
-    assert not at.exception
+    assert len(at.exception) == 1
     assert at.file_uploader and NOTICE in words(at)
     assert sum(str(button.key).startswith("cell_classify_") for button in at.button) == 8
     assert not at.header
+
+
+def test_an_engine_that_fails_is_no_matter_for_an_empty_page(small_artifacts, monkeypatch):
+    def fail(name):
+        raise EngineError(f"{name} cannot run")
+
+    monkeypatch.setattr(cache, "load_engine", fail)
+    at = open_classify()
+    assert not at.exception and not at.error
+    at = upload(at, {"cell.png": encode(draw_cell())})
+    assert "cannot run" in "\n".join(sentences(at))
 
 
 def test_without_any_model_the_page_names_the_command(monkeypatch, tmp_path):
