@@ -141,8 +141,9 @@ def offer_training(combination: Combination, has_others: bool) -> None:
     st.code(f"./dev python -m bloodcell train {name}", language="bash", wrap_lines=True)
     if not has_others:
         return
-    trained = [one for one in all_combinations() if one.name in cache_build.list_trained()]
-    nearest = min(trained, key=lambda other: tables.count_differences(combination, other))
+    trained = cache_build.list_trained()
+    candidates = [one for one in all_combinations() if one.name in trained]
+    nearest = min(candidates, key=lambda other: tables.count_differences(combination, other))
     st.button(
         f"The nearest that is trained: {tables.describe_difference(nearest, combination)}",
         key="build_nearest",

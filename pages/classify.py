@@ -20,6 +20,7 @@ from bloodcell.views.components import (
     open_page,
     research_use_notice,
     restore_choice,
+    section,
     selected_models,
     show_damaged,
 )
@@ -217,9 +218,9 @@ def show_brought(given: Sequence[brought.Given], example: Photo | None) -> None:
         prepare_models([name for name in needed if name is not None])
 
 
-@st.fragment
+@section
 def show_page() -> None:
-    """All below the heading. A fragment: a dropped file waits for no navigation and no sidebar to be drawn anew."""
+    """All below the heading: a dropped file waits for no navigation and no sidebar to be drawn anew."""
     with st.container(key="classify_zone"):
         given = brought.ask_for_images()
     example = photo_of_address()

@@ -16,7 +16,7 @@ from bloodcell.published import STUDY, load_summary
 from bloodcell.views import cache
 from bloodcell.views import figures_compare as figures
 from bloodcell.views.background import OnProgress, find_job, start_job
-from bloodcell.views.cache_figures import draw_altair
+from bloodcell.views.cache_figures import draw_altair, draw_plotly
 from bloodcell.views.components import (
     benchmark_line,
     chart_with_table,
@@ -227,7 +227,7 @@ def show_f1(kept: pd.DataFrame) -> None:
             scores[name] = [report.f1_score for report in evaluation.per_class]
     f1_scores = pd.DataFrame.from_dict(scores, orient="index", columns=list(CLASS_NAMES))
     chart_with_table(
-        f1_heat_map(f1_scores, theme_mode()),
+        draw_plotly(f1_heat_map, f1_scores, theme_mode()),
         (100 * f1_scores).round(2).rename_axis("Model").reset_index(),
         key="compare_f1",
         alt="F1 on test, models by classes; brighter is better",

@@ -364,7 +364,7 @@ def show_gallery(
         with grid.cell(), st.container(gap="xsmall"):
             place = int(matching.indices[row])
             if place >= 0:
-                tile = pictures.cell_tile(images.images[place], class_color(true))
+                tile = pictures.tile_png(images.images[place], class_color(true))
                 st.image(tile, alt=f"{CLASS_NAMES[true]}, {images.name} row {place}")
             else:
                 st.caption("This image is not in the dataset's file here.")

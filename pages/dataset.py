@@ -89,7 +89,7 @@ def show_class_cards(counts: pd.DataFrame, has_images: bool) -> None:
                 with st.container(horizontal=True, gap="small", vertical_alignment="center", wrap=False):
                     if label in typical:
                         pixels = cache.load_split("test").images[typical[label]]
-                        tile = pictures.cell_tile(pixels, class_color(label), border=6)
+                        tile = pictures.tile_png(pixels, class_color(label), border=6)
                         st.image(tile, width=64, alt=f"A typical {name}, test row {typical[label]}")
                     glyph = f':color[{CLASS_GLYPHS[label]}]{{foreground="{class_color(label)}"}}'
                     st.markdown(
@@ -187,7 +187,7 @@ def show_cell(split: str, row: int) -> None:
     label = int(images.labels[row])
     picture, facts = st.columns([2, 3])
     with picture:
-        tile = pictures.cell_tile(images.images[row], class_color(label), factor=6, border=12)
+        tile = pictures.tile_png(images.images[row], class_color(label), factor=6, border=12)
         st.image(tile, width="stretch", alt=f"{CLASS_NAMES[label]}, {split} row {row}, every pixel shown as a square")
         with st.container(horizontal=True):
             for text, icon, step in (("Previous", "chevron_left", -1), ("Next", "chevron_right", 1)):

@@ -28,6 +28,7 @@ from bloodcell.views.components import (
     open_page,
     remembered_segments,
     research_use_notice,
+    section,
     show_damaged,
     theme_mode,
 )
@@ -114,6 +115,7 @@ def show_depth(evidenced: cache_findings.Evidenced) -> None:
     show_caveat(finding)
 
 
+@section
 def show_augmentation(evidenced: cache_findings.Evidenced) -> None:
     """Every training of the augmentation study, its curves, its calibration, and the paired differences."""
     finding = evidenced.findings["augmentation"]
@@ -163,6 +165,7 @@ def take_clicked_step() -> None:
         choose(STEP, selected[0]["customdata"][0])
 
 
+@section
 def show_ladder(evidenced: cache_findings.Evidenced) -> None:
     """The ladder's steps to click, and the chosen step in full."""
     finding = evidenced.findings["ladder"]
@@ -265,6 +268,7 @@ def show_comparison(first: Network, second: Network, one: Evidence, key: str) ->
         st.dataframe(changes, hide_index=True, key=f"{key}_changes", alt="Images on which the two networks differ")
 
 
+@section
 def show_rows(evidenced: cache_findings.Evidenced) -> None:
     """Two rows of the catalog side by side: everything that differs between them."""
     st.header("Two rows side by side", anchor="rows", divider="gray")

@@ -81,7 +81,7 @@ def show_cell(cell: CellImage | None, artifact: Artifact, logits: np.ndarray | N
     picture, words = st.columns([1, 3], vertical_alignment="center", gap="small")
     with picture:
         colour = palette(theme_mode()).muted if cell.label is None else class_color(cell.label)
-        tile = pictures.encode_png(pictures.cell_tile(cell.frame.pixels, colour))
+        tile = pictures.tile_png(cell.frame.pixels, colour)
         st.image(tile, width=96, alt=f"{cell.name}, the cell that is looked at")
     with words:
         label = "" if cell.label is None else f"{CLASS_GLYPHS[cell.label]} {CLASS_NAMES[cell.label]} · "

@@ -34,6 +34,7 @@ from bloodcell.views.components import (
     open_page,
     remembered_segments,
     research_use_notice,
+    section,
     theme_mode,
 )
 from bloodcell.views.quantities import MISSING, percent
@@ -124,6 +125,7 @@ def show_rule(record: Record) -> None:
     )
 
 
+@section
 def show_cells(record: Record) -> None:
     """What became of the test cells, by type, and some of them to look at."""
     test = record["test"]
@@ -166,11 +168,12 @@ def show_cell_examples(examples: list[dict[str, Any]]) -> None:
             with st.container(gap=None):
                 colour = class_color(CLASS_NAMES.index(one["label"]))
                 st.image(
-                    pictures.cell_tile(pixels, colour), width="stretch", alt=f"Test row {row}, {one['label']}, {status}"
+                    pictures.tile_png(pixels, colour), width="stretch", alt=f"Test row {row}, {one['label']}, {status}"
                 )
                 st.caption(f"labelled {one['label']}; {words}")
 
 
+@section
 def show_coverage(record: Record) -> None:
     """How often the set of possible types holds the right one, by type, at a coverage to choose."""
     st.header("Does the set of possible types hold the right one?", anchor=False)
@@ -249,7 +252,7 @@ def show_field_examples(examples: list[dict[str, Any]]) -> None:
                 continue
             crop = cut_crop(pixels, Box(*one["box"]), CROP_MARGINS[0])
             with st.container(gap=None):
-                tile = pictures.cell_tile(crop, palette(theme_mode()).muted)
+                tile = pictures.tile_png(crop, palette(theme_mode()).muted)
                 st.image(tile, width="stretch", alt=f"White cell of {one['image']}, {one['status']}")
                 st.caption(f"{tables.STATUS_WORDS[one['status']]}: {one['reasons'][0] if one['reasons'] else ''}")
 
@@ -266,7 +269,7 @@ def show_noncells(record: Record) -> None:
     with st.grid(9, min_column_width=84, gap="small"):
         for kind, pixels in drawn.items():
             with st.container(gap=None):
-                st.image(pictures.enlarge(pixels, 2), width="stretch", alt=f"A picture of the kind: {kind}")
+                st.image(pictures.enlarged_png(pixels, 2), width="stretch", alt=f"A picture of the kind: {kind}")
                 st.caption(kind)
     table = tables.noncells_table(record)
     chart_with_table(
@@ -278,6 +281,7 @@ def show_noncells(record: Record) -> None:
     )
 
 
+@section
 def show_spoiled(record: Record) -> None:
     """Spoiled test cells: all corruptions at a glance, then one in detail."""
     st.header("Spoiled images", anchor=False)
@@ -325,7 +329,7 @@ def show_spoiled_cell(key: str) -> None:
     with st.grid(6, min_column_width=96, gap="small"):
         for words, pixels in shown:
             with st.container(gap=None):
-                st.image(pictures.enlarge(pixels, 2), width="stretch", alt=f"{corruption.name}, {words}")
+                st.image(pictures.enlarged_png(pixels, 2), width="stretch", alt=f"{corruption.name}, {words}")
                 st.caption(words)
     st.caption(f"Strength: {corruption.unit}.")
 

@@ -9,9 +9,9 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ import streamlit as st
 
 from bloodcell.files import artifacts_directory, cache_directory, own_models_directory
 from bloodcell.published import load_summary
-from bloodcell.views.selection import OWN
+from bloodcell.views.selection import OWN, quick_selections
 
 if TYPE_CHECKING:
     from bloodcell.artifact import Artifact, Predictions, Shelf
@@ -49,15 +49,15 @@ LEADERBOARD_COLUMNS = (
     "dataset",
 )
 BYTES_PER_MB = 1024**2
-FOLDER_STATE_S = 0.5
+LOOK_S = 0.5
+Kept = TypeVar("Kept")
 _RUN = threading.local()
 """What this thread, which runs one reader's page, has read from the disk since the page began."""
 
 
 def load_shelf() -> "Shelf":
     """Return every trained model, every run, and what is damaged, as it is on disk now: the project's, then the own."""
-    directory, own = artifacts_directory(), own_models_directory()
-    return _load_shelf(str(directory), _folder_state(directory), str(own), _folder_state(own))
+    return _once("shelf", _look_at_shelf)
 
 
 def load_artifact(name: str) -> "Artifact | None":
@@ -192,10 +192,7 @@ def leaderboard() -> pd.DataFrame:
     float32 parameters in bytes / 1024²; `latency_ms` is the median for one image and `step_time_ms` that of 32, both
     from the LiteRT rows of the benchmark record. What was not measured or published is missing (NaN).
     """
-    shelf = load_shelf()
-    benchmark_state = _file_state(artifacts_directory() / "benchmark.json")
-    fingerprints = tuple(sorted((name, artifact.fingerprint) for name, artifact in shelf.artifacts.items()))
-    return _leaderboard(fingerprints, benchmark_state, shelf, load_benchmark())
+    return _once("leaderboard", _look_at_leaderboard).copy(deep=False)  # pandas copies what one of them writes
 
 
 def default_model() -> str | None:
@@ -203,9 +200,12 @@ def default_model() -> str | None:
 
     A model of the user's own is never it: a lesson's experiment must not answer for a cell by itself.
     """
-    table = leaderboard()
-    table = table[table["origin"] != OWN]
-    return None if table.empty else _default_model(table[["name", "val_accuracy", "latency_ms"]])
+    return _once("default model", _look_at_default)
+
+
+def quick_choices() -> dict[str, tuple[list[str], str]]:
+    """Return the quick buttons of the model selection (`selection.quick_selections`); never alter it."""
+    return _quick_choices(*_leaderboard_state(), leaderboard())
 
 
 def find_spec(name: str) -> "ModelSpec | None":
@@ -229,21 +229,49 @@ def _file_state(path: Path) -> str:
 
 
 def begin_run() -> None:
-    """Note that a page begins: for a moment, it asks the disk once what lies in a folder, and all its parts agree."""
-    _RUN.states, _RUN.until = {}, time.monotonic() + FOLDER_STATE_S
+    """Note that a page begins: for a moment, it looks once at what lies on the disk, and all its parts agree."""
+    _RUN.kept, _RUN.until = {}, time.monotonic() + LOOK_S
+
+
+def continue_run() -> None:
+    """Note that a part of a page begins, which may be all that is drawn: what the page has just seen still holds."""
+    if time.monotonic() > getattr(_RUN, "until", 0.0):
+        begin_run()
+
+
+def _once(what: str, look: Callable[[], Kept]) -> Kept:
+    """Return what a look at the disk finds; within a run it may be `LOOK_S` old."""
+    if time.monotonic() > getattr(_RUN, "until", 0.0):
+        return look()
+    kept: dict[str, Any] = _RUN.kept
+    if what not in kept:
+        kept[what] = look()
+    return kept[what]
+
+
+def _look_at_shelf() -> "Shelf":
+    directory, own = artifacts_directory(), own_models_directory()
+    return _load_shelf(str(directory), _folder_state(directory), str(own), _folder_state(own))
+
+
+def _look_at_leaderboard() -> pd.DataFrame:
+    return _leaderboard(*_leaderboard_state(), load_shelf(), load_benchmark())
+
+
+def _look_at_default() -> str | None:
+    table = leaderboard()
+    table = table[table["origin"] != OWN]
+    return None if table.empty else _default_model(*_leaderboard_state(), table)
+
+
+def _leaderboard_state() -> tuple[tuple[tuple[str, str], ...], str]:
+    """Return what the leaderboard depends on: every model's fingerprint and the state of the benchmark record."""
+    fingerprints = tuple(sorted((name, artifact.fingerprint) for name, artifact in load_shelf().artifacts.items()))
+    return fingerprints, _file_state(artifacts_directory() / "benchmark.json")
 
 
 def _folder_state(directory: Path) -> str:
-    """Return a string that changes when any file below the folder does; within a run it may be `FOLDER_STATE_S` old."""
-    if time.monotonic() > getattr(_RUN, "until", 0.0):
-        return _read_folder_state(directory)
-    states: dict[Path, str] = _RUN.states
-    if directory not in states:
-        states[directory] = _read_folder_state(directory)
-    return states[directory]
-
-
-def _read_folder_state(directory: Path) -> str:
+    """Return a string that changes when any file below the folder does."""
     found = sorted(_list_states(str(directory)))
     return hashlib.sha256("\n".join(found).encode()).hexdigest()
 
@@ -430,7 +458,14 @@ def benchmark_timings(benchmark: "Benchmark | None") -> dict[str, tuple[float, f
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
-def _default_model(table: pd.DataFrame) -> str:
+def _default_model(fingerprints: tuple[tuple[str, str], ...], benchmark_state: str, _table: pd.DataFrame) -> str:
     from bloodcell.evaluation.comparison import choose_default
 
-    return choose_default(table)
+    return choose_default(_table)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _quick_choices(
+    fingerprints: tuple[tuple[str, str], ...], benchmark_state: str, _table: pd.DataFrame
+) -> dict[str, tuple[list[str], str]]:
+    return quick_selections(_table, load_summary())

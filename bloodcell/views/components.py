@@ -3,9 +3,10 @@
 The model selection and other choices that the URL keeps are in `components_selection`, and can be imported from here.
 """
 
+import functools
 import os
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ParamSpec, cast
 
 import pandas as pd
 import streamlit as st
@@ -62,12 +63,14 @@ __all__ = [
     "remembered_toggle",
     "research_use_notice",
     "restore_choice",
+    "section",
     "selected_models",
     "show_damaged",
     "theme_mode",
     "write_choices",
 ]
 
+Arguments = ParamSpec("Arguments")
 PRODUCT = "Blood Cell Lab"
 # A character, because the browser would fetch a Material icon from the network.
 PAGE_ICON = "🩸"
@@ -128,6 +131,17 @@ def open_page(title: str, question: str) -> None:
         projector_switch()
     st.title(title, anchor=False)
     st.markdown(question)
+
+
+def section(draw: Callable[Arguments, None]) -> Callable[Arguments, None]:
+    """Make of a function a part of the page that is drawn anew alone when the reader changes something in it."""
+
+    @functools.wraps(draw)
+    def draw_now(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+        cache.continue_run()
+        draw(*args, **kwargs)
+
+    return st.fragment(draw_now)
 
 
 def missing_artifact(name: str | None = None) -> None:

@@ -101,7 +101,7 @@ def show_gallery(
         label, place = int(own.y_true[of_own]), int(matching.indices[of_own])
         with grid.cell(), st.container(gap="xsmall"):
             if place >= 0:
-                tile = pictures.cell_tile(images.images[place], class_color(label))
+                tile = pictures.tile_png(images.images[place], class_color(label))
                 st.image(tile, alt=f"{CLASS_NAMES[label]}, test row {place}")
             else:
                 st.caption("This image is not in the dataset's file here.")

@@ -23,7 +23,7 @@ from bloodcell.views.components import (
     restore_choice,
     theme_mode,
 )
-from bloodcell.views.figures_images import GALLERY_STYLE, cell_tile
+from bloodcell.views.figures_images import GALLERY_STYLE, tile_png
 from bloodcell.views.findings import Finding
 from bloodcell.views.theme import class_color
 
@@ -179,9 +179,8 @@ def show_cells(rows: np.ndarray, labels: np.ndarray, hashes: np.ndarray, caption
                 st.caption("This image is not in the dataset's file here.")
             else:
                 name = CLASS_NAMES[int(labels[row])]
-                st.image(
-                    cell_tile(images.images[place], class_color(int(labels[row]))), alt=f"{name}, test row {place}"
-                )
+                tile = tile_png(images.images[place], class_color(int(labels[row])))
+                st.image(tile, alt=f"{name}, test row {place}")
             st.markdown(caption)
 
 

@@ -297,7 +297,7 @@ def _show_hard(game: Game, code: str, images: Split, stored: Stored) -> None:
         for question, share, models in found:
             row, label, answer = game.rows[question], game.labels[question], game.answers[question]
             with st.container(gap=None):
-                tile = pictures.cell_tile(images.images[row], class_color(label))
+                tile = pictures.tile_png(images.images[row], class_color(label))
                 st.image(tile, width="stretch", alt=f"{CLASS_NAMES[label]}, test row {row}")
                 said = "you were right" if answer == label else f"you said {CLASS_CODES[answer]}"
                 people = f", {percent(share)} of the players missed it" if others else ""

@@ -13,7 +13,6 @@ from typing import cast
 import pandas as pd
 import streamlit as st
 
-from bloodcell.published import load_summary
 from bloodcell.views import cache
 from bloodcell.views.quantities import megabytes, percent
 from bloodcell.views.selection import (
@@ -23,7 +22,6 @@ from bloodcell.views.selection import (
     default_selection,
     family_order,
     known_names,
-    quick_selections,
 )
 from bloodcell.views.tables import family_name
 from bloodcell.views.theme import Mode, family_style
@@ -327,10 +325,13 @@ def model_selection() -> None:
     )
     _write_address(SELECTION_KEY, st.session_state[SELECTION_KEY])
     chosen = st.session_state[SELECTION_KEY]
-    _quick_pills(quick_selections(table, load_summary()), chosen)
-    families = st.popover("By family, with accuracy and size", key="selection_families", width="stretch")
-    with families, st.container(gap="xsmall"):
-        _family_boxes(table, names, chosen)
+    _quick_pills(cache.quick_choices(), chosen)
+    families = st.popover(
+        "By family, with accuracy and size", key="selection_families", width="stretch", on_change="rerun"
+    )
+    if families.open:  # a check box for every model is much to send with each rerun of each page
+        with families, st.container(gap="xsmall"):
+            _family_boxes(table, names, chosen)
 
 
 def _quick_pills(quick: Mapping[str, tuple[Sequence[str], str]], chosen: Sequence[str]) -> None:

@@ -41,7 +41,7 @@ def show_similar(cell: CellImage, answer: Answer, key: str) -> None:
         with st.grid(NUM_SIMILAR, min_column_width=84, gap="xsmall"):
             for row, distance in found:
                 with st.container(gap=None):
-                    tile = pictures.cell_tile(np.array(train.images[row]), class_color(label))
+                    tile = pictures.tile_png(np.array(train.images[row]), class_color(label))
                     st.image(tile, width="stretch", alt=f"Training cell {row}, {name}")
                     st.caption(f"row {row} · {distance:.1f}")
 

@@ -65,6 +65,22 @@ def cell_tile(pixels: np.ndarray, colour: str, factor: int = 2, border: int = 6)
     return add_border(enlarge(pixels, factor), colour, border)
 
 
+def tile_png(pixels: np.ndarray, colour: str, factor: int = 2, border: int = 6) -> bytes:
+    """Return `cell_tile` as a PNG file, encoded once: a page shows the same cells at every rerun."""
+    return _encode_once(np.ascontiguousarray(pixels).tobytes(), pixels.shape, factor, colour, border)
+
+
+def enlarged_png(pixels: np.ndarray, factor: int) -> bytes:
+    """Return `enlarge` as a PNG file, encoded once."""
+    return _encode_once(np.ascontiguousarray(pixels).tobytes(), pixels.shape, factor, None, 0)
+
+
+@lru_cache(maxsize=1000)
+def _encode_once(content: bytes, shape: tuple[int, ...], factor: int, colour: str | None, border: int) -> bytes:
+    pixels = enlarge(np.frombuffer(content, np.uint8).reshape(shape), factor)
+    return encode_png(pixels if colour is None else add_border(pixels, colour, border))
+
+
 def tile_label(pixels: np.ndarray, colour: str, description: str, caption: str = "") -> str:
     """Return a button's label that shows a cell; with `GALLERY_STYLE` the picture fills the button.
 

@@ -110,4 +110,21 @@ def test_an_exception_on_a_page_is_an_error():
 
     element = Element()
     element.exception.type, element.exception.message = "ValueError", "no"
-    assert Viewer("", 0)._note(element) == "ValueError: no"
+    assert Viewer("", 0)._note(element, "") == "ValueError: no"
+
+
+def test_a_widget_in_a_fragment_asks_for_the_fragment_and_one_outside_for_the_page():
+    from streamlit.proto.Element_pb2 import Element
+
+    viewer = Viewer("", 0)
+    for fragment in ("part", ""):
+        element = Element()
+        element.checkbox.id = f"box in {fragment}"
+        viewer.widgets = {}
+        viewer._note(element, fragment)
+        viewer._toggle()
+        assert viewer.fragment == fragment
+        assert viewer.states[element.checkbox.id].bool_value
+    viewer.fragment = "part"
+    viewer._go("elsewhere")
+    assert viewer.fragment == "" and not viewer.widgets and not viewer.states

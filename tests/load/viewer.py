@@ -21,6 +21,7 @@ TIMEOUT_S = 60.0
 LARGEST_MESSAGE = 256 * 2**20
 # Widgets that a viewer plays with, by the name of the message's field.
 TOGGLES = ("multiselect", "button_group", "selectbox", "checkbox")
+FINISHED = (ForwardMsg.FINISHED_SUCCESSFULLY, ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY)
 # What starts long work or leaves the page is not browsing, and a room has one projector.
 LEFT_ALONE = ("train", "measure", "download", "explain", "case", "projector")
 
@@ -55,7 +56,8 @@ class Viewer:
         self.pages: dict[str, str] = {}
         self.page = ""
         self.query = ""
-        self.widgets: dict[str, tuple[str, Any]] = {}
+        self.fragment = ""
+        self.widgets: dict[str, tuple[str, Any, str]] = {}
         self.states: dict[str, WidgetState] = {}
         self.reactions: list[Reaction] = []
 
@@ -96,12 +98,14 @@ class Viewer:
         """Choose a page; a browser keeps the widgets of the old one out of its request."""
         self.page = page
         self.query = ""
+        self.fragment = ""
         self.states = {}
+        self.widgets = {}
 
     def _toggle(self) -> None:
-        """Change one widget of the page to another of its values."""
+        """Change one widget of the page to another of its values; one in a fragment asks for that alone to be drawn."""
         widget_id = self.random.choice(list(self.widgets))
-        kind, message = self.widgets[widget_id]
+        kind, message, self.fragment = self.widgets[widget_id]
         state = WidgetState(id=widget_id)
         if kind == "checkbox":
             before = self.states[widget_id].bool_value if widget_id in self.states else message.default
@@ -120,11 +124,14 @@ class Viewer:
         request = BackMsg()
         client = request.rerun_script
         client.query_string = self.query
+        client.fragment_id = self.fragment
         client.page_script_hash = self.pages.get(self.page, "")
         client.context_info.color_scheme = "light"
         client.widget_states.widgets.extend(self.states.values())
         start = time.monotonic()
-        self.widgets = {}
+        self.widgets = {
+            key: widget for key, widget in self.widgets.items() if self.fragment and widget[2] != self.fragment
+        }
         await socket.send(request.SerializeToString())
         error = await asyncio.wait_for(self._read(socket), self.timeout_s)
         self.reactions.append(Reaction(action, self.page, time.monotonic() - start, error))
@@ -145,14 +152,14 @@ class Viewer:
                 error = error or f"page {self.page!r} not found"
             elif kind == "delta":
                 for element in _elements(message):
-                    error = error or self._note(element)
-            elif kind == "script_finished" and message.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY:
+                    error = error or self._note(element, message.delta.fragment_id)
+            elif kind == "script_finished" and message.script_finished in FINISHED:
                 return error
             elif kind == "script_finished" and message.script_finished == ForwardMsg.FINISHED_WITH_COMPILE_ERROR:
                 return error or "the page does not compile"
         return error or "the server closed the connection"
 
-    def _note(self, element: Element) -> str:
+    def _note(self, element: Element, fragment: str) -> str:
         """Remember a widget that can be toggled; return the message of an exception that the page shows."""
         kind = element.WhichOneof("type") or ""
         if kind == "exception":
@@ -161,7 +168,7 @@ class Viewer:
             message = getattr(element, kind)
             is_left_alone = any(word in message.id for word in LEFT_ALONE)
             if not message.disabled and not is_left_alone and (kind == "checkbox" or len(message.options)):
-                self.widgets[message.id] = (kind, message)
+                self.widgets[message.id] = (kind, message, fragment)
         return ""
 
 

@@ -107,6 +107,9 @@ def test_one_selection_for_both_pages(shelf):
 
 def test_check_boxes_by_family_change_the_selection(shelf):
     page = open_overview()
+    assert not any(str(box.key).startswith("selection_on_") for box in page.checkbox), "closed, and not sent"
+    page.session_state["selection_families"] = True
+    page.run()
     page.checkbox(key="selection_on_cnn_4").check().run()
     assert page.multiselect(key="models").value == ["cnn_4", "cnn_se", "vgg16_dropout"]
     page.checkbox(key="selection_on_cnn_se").uncheck().run()

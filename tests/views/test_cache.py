@@ -55,9 +55,9 @@ def test_a_retrained_model_shows_its_new_numbers(shelf):
 
 def test_within_a_run_the_disk_is_asked_once_and_the_next_run_sees_what_is_new(shelf, monkeypatch):
     reads = []
-    read = cache._read_folder_state
-    monkeypatch.setattr(cache, "_read_folder_state", lambda directory: reads.append(directory) or read(directory))
-    monkeypatch.setattr(cache, "FOLDER_STATE_S", 60.0)
+    read = cache._folder_state
+    monkeypatch.setattr(cache, "_folder_state", lambda directory: reads.append(directory) or read(directory))
+    monkeypatch.setattr(cache, "LOOK_S", 60.0)
     cache.begin_run()
     assert cache.load_artifact("cnn_4") and cache.load_artifact("cnn_3")
     folders = list(reads)
@@ -66,7 +66,7 @@ def test_within_a_run_the_disk_is_asked_once_and_the_next_run_sees_what_is_new(s
     cache.begin_run()
     assert cache.load_artifact("cnn_4") is None
     assert reads == 2 * folders
-    monkeypatch.setattr(cache, "FOLDER_STATE_S", -1.0)
+    monkeypatch.setattr(cache, "LOOK_S", -1.0)
     cache.begin_run()
     shutil.rmtree(shelf / "cnn_3")
     assert cache.load_artifact("cnn_3") is None

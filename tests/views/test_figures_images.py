@@ -83,3 +83,15 @@ def test_an_image_that_is_small_enough_is_not_touched(cell):
 def test_a_colour_that_is_none_is_refused():
     with pytest.raises(ValueError, match="Received: 'red'"):
         figures.rgb_of("red")
+
+
+def test_a_tile_is_encoded_once_and_holds_the_pixels_of_the_tile():
+    pixels = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    content = figures.tile_png(pixels, "#FF0000")
+    assert figures.tile_png(pixels.copy(), "#FF0000") is content
+    assert figures.tile_png(pixels, "#00FF00") != content
+    for encoded, expected in (
+        (content, figures.cell_tile(pixels, "#FF0000")),
+        (figures.enlarged_png(pixels, 3), figures.enlarge(pixels, 3)),
+    ):
+        np.testing.assert_array_equal(np.array(Image.open(io.BytesIO(encoded))), expected)
