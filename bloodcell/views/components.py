@@ -31,7 +31,7 @@ from bloodcell.views.components_selection import (
     theme_mode,
     write_choices,
 )
-from bloodcell.views.memory import spare_what_stays
+from bloodcell.views.memory import tidy
 from bloodcell.views.navigation import GROUPS, HOME
 from bloodcell.views.tables import describe_benchmark, family_name
 from bloodcell.views.theme import legend_html, palette
@@ -122,7 +122,7 @@ def open_page(title: str, question: str) -> None:
         navigate()
         st.rerun()
     cache.begin_run()
-    spare_what_stays()
+    tidy()
     st.set_page_config(page_title=f"{title} · {PRODUCT}", page_icon=PAGE_ICON, layout="wide")
     st.html(_STYLE.replace("GROUND", palette(theme_mode()).ground))
     note_visit(title)
@@ -139,6 +139,7 @@ def section(draw: Callable[Arguments, None]) -> Callable[Arguments, None]:
     @functools.wraps(draw)
     def draw_now(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
         cache.continue_run()
+        tidy()
         draw(*args, **kwargs)
 
     return st.fragment(draw_now)
