@@ -36,8 +36,8 @@ from bloodcell.training.live import (
     worker_lock_path,
     write_state,
 )
-from bloodcell.training.live_locks import try_lock
 from bloodcell.training.live_log import LiveLog, choose_cells, read_log
+from bloodcell.training.locks import try_lock
 
 if TYPE_CHECKING:
     import keras

@@ -12,7 +12,7 @@ import json
 import math
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bloodcell.dataset import Split, find_subtypes, prepare_images
-from bloodcell.errors import TrainingError
+from bloodcell.errors import StorageError, TrainingError
 from bloodcell.files import cache_directory
 from bloodcell.training.augmentation import AUGMENTATIONS, epoch_order
 from bloodcell.training.averaging import NUM_IMAGES, averaged_weights
 from bloodcell.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from bloodcell.training.locks import try_lock
 from bloodcell.training.recipes import TrainingRecipe
 from bloodcell.training.targets import NUM_CLASSES, accuracy, hierarchical_loss, make_targets
 
@@ -81,8 +82,56 @@ def train(
         directory: Folder of checkpoints; the user's cache by default.
 
     Raises:
-        TrainingError: The loss is no number any more, or the data have no images.
+        TrainingError: The loss is no number any more, the data have no images, or another process trains the same.
     """
+    checkpoint = checkpoint_path(model_name, recipe, seed, train_split, directory)
+    with _alone(checkpoint, model_name):
+        return _train(
+            model_name,
+            recipe,
+            train_split,
+            val_split,
+            checkpoint,
+            seed=seed,
+            on_epoch=on_epoch,
+            on_batch=on_batch,
+            on_model=on_model,
+            should_end=should_end,
+        )
+
+
+@contextlib.contextmanager
+def _alone(checkpoint: Path, model_name: str) -> Iterator[None]:
+    """Keep a second process from a training that one is busy with: both would go on from one checkpoint, replacing it.
+
+    Where the folder cannot be written there is no checkpoint either, and the training goes on without both.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            is_alone = stack.enter_context(try_lock(checkpoint.with_suffix(".lock"), patience_s=0.5)) is not None
+        except StorageError:
+            is_alone = True
+        if not is_alone:
+            raise TrainingError(
+                f"Another process trains {model_name} by the same recipe, seed and data now. Let it end, or stop it; "
+                "what it has done so far is kept."
+            )
+        yield
+
+
+def _train(
+    model_name: str,
+    recipe: TrainingRecipe,
+    train_split: Split,
+    val_split: Split,
+    checkpoint: Path,
+    *,
+    seed: int,
+    on_epoch: OnEpoch | None,
+    on_batch: OnBatch | None,
+    on_model: Callable[[keras.Model], None] | None,
+    should_end: Callable[[], bool] | None,
+) -> TrainingResult:
     import keras
 
     from bloodcell.training.feed import EpochFeed
@@ -95,7 +144,6 @@ def train(
     finer = find_subtypes(train_split)[: recipe.max_images] if answers.output.shape[-1] > NUM_CLASSES else None
     targets = make_targets(labels, finer)
     _compile(answers, recipe, num_steps_per_epoch=_num_steps(labels, recipe, seed))
-    checkpoint = checkpoint_path(model_name, recipe, seed, train_split, directory)
     progress = load_checkpoint(checkpoint, answers) or Progress([], 0, [], 0.0)
     if on_model:
         on_model(answers)

@@ -15,6 +15,7 @@ from bloodcell.errors import RecipeNotFoundError, StorageError, TrainingError
 from bloodcell.models import CATALOG
 from bloodcell.training import RECIPES, TrainingRecipe, describe_changes, parse_changes, recipe_for, train
 from bloodcell.training.augmentation import AUGMENTATIONS, epoch_order, symmetry
+from bloodcell.training.locks import try_lock
 from bloodcell.training.trainer import checkpoint_path
 
 SHORT = TrainingRecipe(num_epochs=4, batch_size=16, learning_rate=3e-3, patience=None)
@@ -124,6 +125,22 @@ def test_a_full_disk_ends_no_training(splits, tmp_path, monkeypatch, caplog):
     monkeypatch.setattr("bloodcell.training.checkpoint.write_atomically", refuse)
     assert len(train("cnn_4", SHORT, *splits, directory=tmp_path).history) == 4
     assert "No space left" in caplog.text
+
+
+def test_two_processes_do_not_train_the_same_at_once(splits, tmp_path):
+    place = checkpoint_path("cnn_2", SHORT, 0, splits[0], tmp_path)
+    with try_lock(place.with_suffix(".lock")):
+        with pytest.raises(TrainingError, match="Another process trains cnn_2"):
+            train("cnn_2", SHORT, *splits, directory=tmp_path)
+        train("cnn_2", SHORT.replace(num_epochs=1), *splits, directory=tmp_path)  # another recipe is another training
+    assert not place.is_file()
+    train("cnn_2", SHORT, *splits, directory=tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_ends_no_training(splits, tmp_path, caplog):
+    (tmp_path / "file").write_text("")
+    assert len(train("cnn_2", SHORT, *splits, directory=tmp_path / "file").history) == SHORT.num_epochs
+    assert "without a new checkpoint" in caplog.text
 
 
 def test_early_stopping_ends_a_training_that_stands_still(splits, tmp_path):
