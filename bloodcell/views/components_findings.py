@@ -103,6 +103,7 @@ def describe_figure(evidence: Sequence[Evidence]) -> str:
 def show_evidence_table(evidence: Sequence[Evidence], key: str) -> None:
     """The comparisons as a table with CSV."""
     table = tables.evidence_table(evidence)
+    pairs = ", ".join(f"{one.a} − {one.b}" for one in evidence)  # several such tables stand on one page
     columns = {
         "Network": st.column_config.TextColumn(pinned=True),
         "Points": st.column_config.NumberColumn(format="%+.2f", help=tables.EVIDENCE_COLUMNS["Points"]),
@@ -120,7 +121,7 @@ def show_evidence_table(evidence: Sequence[Evidence], key: str) -> None:
         column_config=columns,
         key=f"{key}_evidence",
         height="content" if len(table) <= 12 else 35 * 13,
-        alt="Paired differences on the same test images, with intervals, tests and what may be claimed",
+        alt=f"Paired differences with intervals, tests and what may be claimed: {shorten(pairs)}",
     )
     with st.container(horizontal=True, vertical_alignment="center"):
         download_csv(table, key, key=f"{key}_csv")
