@@ -17,6 +17,8 @@ FAINT = 0.35
 POINT_SIZE = 110
 FORM_SIZE = 32
 MOST_LABELS = 8
+# A letter, a line, and how far a name goes down to stand below its mark, as shares of a plot on a narrow screen.
+LETTER, LINE, BELOW = 0.0155, 0.08, 0.09
 _MEASURED = "isValid(datum.cost)"
 _PUBLISHED = "isValid(datum.published_cost) && isValid(datum.published_accuracy)"
 
@@ -222,10 +224,9 @@ def _form_layers(
 
 def _axes(points: pd.DataFrame, title: str) -> tuple[Callable[[str], alt.X], Callable[[str], alt.Y]]:
     """Return makers of both axes for a column; the labels of accuracy stand inside, so that the plot has no margin."""
-    lowest = float(np.nanmin(points[["low", "published_accuracy"]].to_numpy()))
     left, right = _cost_range(points)
     x_scale = alt.Scale(type="log", domain=[left, right], nice=False)
-    y_scale = alt.Scale(domain=[min(lowest, 99) - 1, 100.6], nice=False)
+    y_scale = alt.Scale(domain=_accuracy_range(points), nice=False)
     y_axis = alt.Axis(
         title=None,
         ticks=False,
@@ -241,6 +242,12 @@ def _axes(points: pd.DataFrame, title: str) -> tuple[Callable[[str], alt.X], Cal
         lambda column: alt.X(f"{column}:Q", title=title, scale=x_scale, axis=x_axis),
         lambda column: alt.Y(f"{column}:Q", scale=y_scale, axis=y_axis),
     )
+
+
+def _accuracy_range(points: pd.DataFrame) -> list[float]:
+    """Return the ends of the accuracy axis, %."""
+    lowest = float(np.nanmin(points[["low", "published_accuracy"]].to_numpy()))
+    return [min(lowest, 99) - 1, 100.6]
 
 
 def _ticks(left: float, right: float) -> list[float]:
@@ -268,22 +275,32 @@ def _place_labels(points: pd.DataFrame) -> pd.DataFrame:
     costs = points["cost"].fillna(points["published_cost"])
     accuracies = points["accuracy"].where(points["cost"].notna(), points["published_accuracy"])
     across = [math.log(cost / left) / math.log(right / left) for cost in costs]
-    up = (accuracies / max(float(accuracies.max() - accuracies.min()), 1.0)).tolist()
-    taken: dict[str, list[tuple[float, float]]] = {"right": [], "left": []}
+    lowest, highest = _accuracy_range(points)
+    up = (accuracies / (highest - lowest)).tolist()
+    taken: list[tuple[float, float, float]] = []
     sides = [""] * len(points)
     for row in np.argsort(-np.asarray(up)):
-        place = (across[row], up[row])
-        wanted = ["left", "right"] if place[0] > 0.6 else ["right", "left"]
-        free = [side for side in wanted if not any(_covers(place, other) for other in taken[side])]
+        wanted = ["left", "right"] if across[row] > 0.6 else ["right", "left"]
+        wanted += [f"{side} below" for side in wanted]
+        spans = {side: _span(side, across[row], up[row], str(points["name"].iloc[row])) for side in wanted}
+        inside = [side for side in wanted if spans[side][0] >= 0 and spans[side][1] <= 1]
+        free = [side for side in inside or wanted if not any(_covers(spans[side], other) for other in taken)]
         sides[row] = (free or wanted)[0] if named.iloc[row] else wanted[0]
         if named.iloc[row]:
-            taken[sides[row]].append(place)
+            taken.append(spans[sides[row]])
     return points.assign(label=named, side=sides, label_cost=costs, label_accuracy=accuracies)
 
 
-def _covers(place: tuple[float, float], other: tuple[float, float]) -> bool:
-    """Whether two names on the same side of their marks would overlap; places are shares of the plot."""
-    return abs(place[0] - other[0]) < 0.17 and abs(place[1] - other[1]) < 0.08
+def _span(side: str, across: float, up: float, name: str) -> tuple[float, float, float]:
+    """Return where a name begins and ends and how high it stands, as shares of a plot on a narrow screen."""
+    width = LETTER * len(name)
+    begin = across if side.startswith("right") else across - width
+    return begin, begin + width, up - (BELOW if side.endswith("below") else 0)
+
+
+def _covers(one: tuple[float, float, float], other: tuple[float, float, float]) -> bool:
+    """Whether two names would overlap."""
+    return one[0] < other[1] and other[0] < one[1] and abs(one[2] - other[2]) < LINE
 
 
 def _labels(
@@ -294,11 +311,16 @@ def _labels(
     pointed: alt.Parameter,
 ) -> list[alt.Chart]:
     opacity = alt.when(pointed).then(alt.value(1)).when("datum.label").then(alt.value(1)).otherwise(alt.value(0))
-    sides: tuple[tuple[str, Literal["left", "right"], int], ...] = (("right", "left", 9), ("left", "right", -9))
+    sides: tuple[tuple[str, Literal["left", "right"], int, int], ...] = (
+        ("right", "left", 9, -7),
+        ("left", "right", -9, -7),
+        ("right below", "left", 9, 9),
+        ("left below", "right", -9, 9),
+    )
     return [
         alt.Chart(data)
         .transform_filter(f"datum.side == '{side}'")
-        .mark_text(align=align, dx=dx, dy=-7, fontSize=11, color=color, clip=True)
+        .mark_text(align=align, dx=dx, dy=dy, fontSize=11, color=color, clip=True)
         .encode(x=x("label_cost"), y=y("label_accuracy"), text="name:N", opacity=opacity)
-        for side, align, dx in sides
+        for side, align, dx, dy in sides
     ]

@@ -122,6 +122,21 @@ def test_names_that_would_cover_each_other_take_two_sides():
     assert sides["a"] != sides["b"]
 
 
+def test_long_names_on_two_sides_do_not_meet_in_the_middle():
+    names = ["a_rather_long_name", "another_long_name", "c", "d"]
+    near = TABLE.assign(name=names, latency_ms=[0.4, 0.3, 5.0, 0.1], test_accuracy=[0.988, 0.986, 0.977, 0.943])
+    placed = figures._place_labels(figures.scatter_points(near, "latency_ms", None, names[:2])).set_index("name")
+    spans = []
+    left, right = figures._cost_range(placed.reset_index())
+    lowest, highest = figures._accuracy_range(placed)
+    for name in names[:2]:
+        row = placed.loc[name]
+        across = np.log(row["label_cost"] / left) / np.log(right / left)
+        spans.append(figures._span(row["side"], across, row["label_accuracy"] / (highest - lowest), name))
+    assert not figures._covers(*spans)
+    assert len(set(placed["side"][:2])) == 2
+
+
 @pytest.mark.parametrize(("left", "right"), [(0.1, 50), (0.12, 0.21), (0.9, 1.4)])
 def test_a_log_axis_has_at_least_three_ticks(left, right):
     ticks = figures._ticks(left, right)
