@@ -32,6 +32,7 @@ from bloodcell.views.components import (
     remembered_toggle,
     research_use_notice,
     restore_choice,
+    section,
     selected_models,
     show_damaged,
     theme_mode,
@@ -286,7 +287,7 @@ def show_cell_button(true: int, predicted: int, label: str) -> None:
     )
 
 
-@st.fragment
+@section
 def show_images(first: Source, second: Source | None, split: str) -> None:
     """The images of the chosen cell, with every selected model's answer and confidence."""
     true, predicted = chosen_cell()

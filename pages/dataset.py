@@ -21,6 +21,7 @@ from bloodcell.views.components import (
     for_projector,
     missing_dataset,
     open_page,
+    section,
     selected_models,
     theme_mode,
 )
@@ -126,7 +127,7 @@ def reset_gallery_page() -> None:
     st.session_state["dataset_page"] = 1
 
 
-@st.fragment
+@section
 def show_gallery() -> None:
     """Images by split and class, paged; a click on one, or Enter, enlarges it."""
     with st.container(horizontal=True, vertical_alignment="bottom"):

@@ -27,6 +27,7 @@ from bloodcell.views.components import (
     remembered_segments,
     research_use_notice,
     restore_choice,
+    section,
     show_damaged,
     theme_mode,
 )
@@ -169,7 +170,7 @@ def show_selected(name: str, table: pd.DataFrame, region: str) -> None:
     show_images(name, chosen)
 
 
-@st.fragment
+@section
 def show_images(name: str, chosen: pd.DataFrame) -> None:
     """The images of the selected cells where the dataset is here, else the same as a table."""
     try:

@@ -84,54 +84,6 @@ def train(
     Raises:
         TrainingError: The loss is no number any more, the data have no images, or another process trains the same.
     """
-    checkpoint = checkpoint_path(model_name, recipe, seed, train_split, directory)
-    with _alone(checkpoint, model_name):
-        return _train(
-            model_name,
-            recipe,
-            train_split,
-            val_split,
-            checkpoint,
-            seed=seed,
-            on_epoch=on_epoch,
-            on_batch=on_batch,
-            on_model=on_model,
-            should_end=should_end,
-        )
-
-
-@contextlib.contextmanager
-def _alone(checkpoint: Path, model_name: str) -> Iterator[None]:
-    """Keep a second process from a training that one is busy with: both would go on from one checkpoint, replacing it.
-
-    Where the folder cannot be written there is no checkpoint either, and the training goes on without both.
-    """
-    with contextlib.ExitStack() as stack:
-        try:
-            is_alone = stack.enter_context(try_lock(checkpoint.with_suffix(".lock"), patience_s=0.5)) is not None
-        except StorageError:
-            is_alone = True
-        if not is_alone:
-            raise TrainingError(
-                f"Another process trains {model_name} by the same recipe, seed and data now. Let it end, or stop it; "
-                "what it has done so far is kept."
-            )
-        yield
-
-
-def _train(
-    model_name: str,
-    recipe: TrainingRecipe,
-    train_split: Split,
-    val_split: Split,
-    checkpoint: Path,
-    *,
-    seed: int,
-    on_epoch: OnEpoch | None,
-    on_batch: OnBatch | None,
-    on_model: Callable[[keras.Model], None] | None,
-    should_end: Callable[[], bool] | None,
-) -> TrainingResult:
     import keras
 
     from bloodcell.training.feed import EpochFeed
@@ -144,23 +96,25 @@ def _train(
     finer = find_subtypes(train_split)[: recipe.max_images] if answers.output.shape[-1] > NUM_CLASSES else None
     targets = make_targets(labels, finer)
     _compile(answers, recipe, num_steps_per_epoch=_num_steps(labels, recipe, seed))
-    progress = load_checkpoint(checkpoint, answers) or Progress([], 0, [], 0.0)
-    if on_model:
-        on_model(answers)
-    if on_epoch:
-        for numbers in progress.history:
-            on_epoch(numbers)
-    augmentation = AUGMENTATIONS[recipe.augmentation]
-    while len(progress.history) < recipe.num_epochs and not _is_exhausted(progress, recipe):
-        if progress.history and should_end and should_end():
-            break
-        feed = EpochFeed.create(
-            images, labels, targets, recipe, augmentation, seed=seed, epoch=len(progress.history) + 1
-        )
-        numbers = _run_epoch(answers, recipe, feed, val_split, progress, on_batch)
-        save_checkpoint(checkpoint, answers, progress)
+    checkpoint = checkpoint_path(model_name, recipe, seed, train_split, directory)
+    with _alone(checkpoint, model_name):
+        progress = load_checkpoint(checkpoint, answers) or Progress([], 0, [], 0.0)
+        if on_model:
+            on_model(answers)
         if on_epoch:
-            on_epoch(numbers)
+            for numbers in progress.history:
+                on_epoch(numbers)
+        augmentation = AUGMENTATIONS[recipe.augmentation]
+        while len(progress.history) < recipe.num_epochs and not _is_exhausted(progress, recipe):
+            if progress.history and should_end and should_end():
+                break
+            feed = EpochFeed.create(
+                images, labels, targets, recipe, augmentation, seed=seed, epoch=len(progress.history) + 1
+            )
+            numbers = _run_epoch(answers, recipe, feed, val_split, progress, on_batch)
+            save_checkpoint(checkpoint, answers, progress)
+            if on_epoch:
+                on_epoch(numbers)
     if recipe.compute_dtype != "float32":
         model, answers = _build(model_name, "float32")
     answers.set_weights(progress.best_weights)
@@ -193,6 +147,25 @@ def checkpoint_path(
     identity = json.dumps([fields, seed, train_split.identity.md5], sort_keys=True)
     digest = hashlib.sha256(identity.encode()).hexdigest()[:12]
     return (directory or cache_directory() / "training") / f"{model_name}-s{seed}-{digest}.npz"
+
+
+@contextlib.contextmanager
+def _alone(checkpoint: Path, model_name: str) -> Iterator[None]:
+    """Keep a second process from a training that one is busy with: both would go on from one checkpoint, replacing it.
+
+    Where the folder cannot be written there is no checkpoint either, and the training goes on without both.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            is_alone = stack.enter_context(try_lock(checkpoint.with_suffix(".lock"), patience_s=0.5)) is not None
+        except StorageError:
+            is_alone = True
+        if not is_alone:
+            raise TrainingError(
+                f"Another process trains {model_name} by the same recipe, seed and data now. Let it end, or stop it; "
+                "what it has done so far is kept."
+            )
+        yield
 
 
 def describe_device() -> str:

@@ -91,14 +91,8 @@ def tile_label(pixels: np.ndarray, colour: str, description: str, caption: str =
         caption: Short text below the picture.
     """
     plain = description.replace("[", "(").replace("]", ")")
-    address = _tile_address(np.ascontiguousarray(pixels).tobytes(), pixels.shape, colour)
+    address = _png_address(tile_png(pixels, colour))
     return f"![{plain}]({address}) {caption}".rstrip()
-
-
-@lru_cache(maxsize=1000)
-def _tile_address(content: bytes, shape: tuple[int, ...], colour: str) -> str:
-    """Return a tile as an address; a gallery is drawn again at every click, and its tiles are not."""
-    return data_address(cell_tile(np.frombuffer(content, np.uint8).reshape(shape), colour))
 
 
 def shrink_to(pixels: np.ndarray, box: Box, longest: int) -> tuple[np.ndarray, Box]:
@@ -148,7 +142,11 @@ def encode_png(pixels: np.ndarray) -> bytes:
 
 def data_address(pixels: np.ndarray) -> str:
     """Return the image as a `data:` address that a table or a label can show."""
-    return "data:image/png;base64," + base64.b64encode(encode_png(pixels)).decode("ascii")
+    return _png_address(encode_png(pixels))
+
+
+def _png_address(content: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(content).decode("ascii")
 
 
 def image_address(pixels: np.ndarray, quality: int = 88) -> str:
