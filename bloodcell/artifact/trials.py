@@ -1,7 +1,7 @@
 """Which trials of an experiment are trained, and where their results lie."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
@@ -72,16 +72,26 @@ def find_repeats(shelf: Shelf, name: str) -> tuple[Artifact, ...]:
     artifact = shelf.artifacts.get(name)
     if artifact is None:
         return ()
-    own, md5 = _fields(artifact.manifest.recipe), artifact.manifest.dataset["md5"]
+    own, md5 = complete_recipe(artifact.manifest.recipe), artifact.manifest.dataset["md5"]
     by_seed = {
         run.manifest.seed: run
         for run in shelf.runs.values()
         if run.model_name == artifact.model_name
-        and _fields(run.manifest.recipe) == own
+        and complete_recipe(run.manifest.recipe) == own
         and run.manifest.dataset["md5"] == md5
     }
     by_seed[artifact.manifest.seed] = artifact
     return tuple(by_seed[seed] for seed in sorted(by_seed))
+
+
+def complete_recipe(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what decides a training; a field that a recipe did not have yet when it was recorded is at its default.
+
+    Args:
+        recipe: As a manifest records it.
+    """
+    defaults = {field.name: field.default for field in fields(TrainingRecipe)}
+    return {key: value for key, value in (defaults | dict(recipe)).items() if key not in SPEED_ALONE}
 
 
 def find_common_dataset(shelf: Shelf) -> str | None:
@@ -93,8 +103,8 @@ def find_common_dataset(shelf: Shelf) -> str | None:
 def _differing(artifact: Artifact, trial: Trial, dataset_md5: str | None) -> str:
     """Return what differs between a training and a trial, in words; empty where they are the same."""
     manifest = artifact.manifest
-    wanted = _fields(asdict(RECIPES[trial.recipe_name]))
-    found = _fields(manifest.recipe)
+    wanted = complete_recipe(asdict(RECIPES[trial.recipe_name]))
+    found = complete_recipe(manifest.recipe)
     words = [
         f"{key.replace('_', ' ')} {found.get(key)!r}, not {wanted.get(key)!r}"
         for key in {**wanted, **found}
@@ -105,9 +115,3 @@ def _differing(artifact: Artifact, trial: Trial, dataset_md5: str | None) -> str
     if dataset_md5 is not None and manifest.dataset["md5"] != dataset_md5:
         words.append("another dataset")
     return " and ".join(words)
-
-
-def _fields(recipe: dict[str, Any]) -> dict[str, Any]:
-    """Return what decides a training; a field that a recipe did not have yet when it was recorded is at its default."""
-    defaults = {field.name: field.default for field in fields(TrainingRecipe)}
-    return {key: value for key, value in (defaults | recipe).items() if key not in SPEED_ALONE}
