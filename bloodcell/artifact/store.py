@@ -1,5 +1,6 @@
 """Reads artifacts back: verified by hash, the damaged ones named and set aside."""
 
+import contextlib
 import io
 import json
 import re
@@ -27,6 +28,9 @@ REQUIRED_FILES = {
     "run": (HISTORY_FILE, PREDICTIONS_FILE, EVALUATION_FILE),
 }
 RUNS_FOLDER = "runs"
+NEXT_MANIFEST_FILE = ".manifest.json.next"
+"""The manifest to be, written before `add_file` replaces a file; in force once the files fit it, never otherwise."""
+
 # A name is a folder's, and nothing in it may lead elsewhere.
 _FOLDER_NAME = re.compile(rf"({RUNS_FOLDER}/)?[^./\\\0][^/\\\0]*")
 
@@ -163,9 +167,26 @@ def load_artifact(name: str, directory: Path | None = None) -> Artifact:
             f"No trained artifact for {name!r} in {root}. Run `./dev python -m bloodcell train {name}`. "
             f"Available: {', '.join(found) or 'none'}."
         )
-    manifest = Manifest.from_json(_read_text(folder / MANIFEST_FILE), str(folder / MANIFEST_FILE))
-    _verify(folder, manifest)
+    manifest = read_manifest(folder)
     return Artifact(manifest.name, manifest.kind, folder, manifest)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Return the manifest that an artifact's files fit, every one verified by its hash.
+
+    That is the next one where a process that replaces a file was killed, or is met, before it replaced the manifest.
+
+    Raises:
+        ArtifactDamagedError: A file is missing, altered or foreign.
+    """
+    try:
+        return _read_verified(folder, MANIFEST_FILE)
+    except ArtifactDamagedError:
+        for name in (NEXT_MANIFEST_FILE, MANIFEST_FILE):  # in this order, both have been replaced since the first look
+            if (folder / name).is_file():
+                with contextlib.suppress(ArtifactDamagedError):
+                    return _read_verified(folder, name)
+        raise
 
 
 def load_shelf(directory: Path | None = None) -> Shelf:
@@ -221,6 +242,12 @@ def _folders(root: Path) -> list[Path]:
     if not root.is_dir():
         return []
     return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+
+def _read_verified(folder: Path, name: str) -> Manifest:
+    manifest = Manifest.from_json(_read_text(folder / name), str(folder / name))
+    _verify(folder, manifest)
+    return manifest
 
 
 def _read_text(path: Path) -> str:

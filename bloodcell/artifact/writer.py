@@ -1,11 +1,14 @@
 """Writes artifacts: every file first, the manifest last, then the whole folder into its place."""
 
+import contextlib
 import dataclasses
+import hashlib
 import io
 import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +19,14 @@ from bloodcell.artifact.store import (
     EVALUATION_FILE,
     HISTORY_FILE,
     LITERT_FILE,
+    NEXT_MANIFEST_FILE,
     PREDICTIONS_FILE,
     RUNS_FOLDER,
     WEIGHTS_FILE,
     Artifact,
     Predictions,
     load_artifact,
+    read_manifest,
 )
 from bloodcell.errors import StorageError
 from bloodcell.files import artifacts_directory, file_sha256, write_atomically
@@ -29,7 +34,7 @@ from bloodcell.files import artifacts_directory, file_sha256, write_atomically
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["LITERT_FILE", "add_file", "publish_artifact"]
+__all__ = ["LITERT_FILE", "add_file", "lock_folder", "publish_artifact"]
 
 
 def publish_artifact(
@@ -73,19 +78,80 @@ def publish_artifact(
             write_atomically(staging / name, data)
         complete = dataclasses.replace(manifest, files={name: file_sha256(staging / name) for name in sorted(contents)})
         write_atomically(staging / MANIFEST_FILE, complete.to_json().encode())
-        _swap(staging, target)
+        with lock_folder(target.parent):
+            _swap(staging, target)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return load_artifact(str(target.relative_to(root)), root)
 
 
 def add_file(artifact: Artifact, name: str, data: bytes) -> Artifact:
-    """Add one derived file, such as the LiteRT form, to an artifact that lacks it, and list it in the manifest."""
-    write_atomically(artifact.directory / name, data)
-    files = {**artifact.manifest.files, name: file_sha256(artifact.directory / name)}
-    manifest = dataclasses.replace(artifact.manifest, files=dict(sorted(files.items())))
-    write_atomically(artifact.directory / MANIFEST_FILE, manifest.to_json().encode())
+    """Add or replace one derived file, such as the LiteRT form, and list it in the manifest as that is on disk now.
+
+    What other processes have added since `artifact` was loaded stays. Killed at any moment, the artifact still loads.
+
+    Raises:
+        StorageError: The artifact was trained anew since it was loaded, the disk is full or the folder cannot be
+            written; what is there is untouched.
+        ArtifactDamagedError: Its files have been altered since it was loaded.
+    """
+    folder = artifact.directory
+    with lock_folder(folder.parent):
+        current = read_manifest(folder)
+        for deciding in (WEIGHTS_FILE, PREDICTIONS_FILE):
+            if current.files.get(deciding) != artifact.manifest.files.get(deciding):
+                raise StorageError(
+                    f"{artifact.name} was trained anew while its {name} was made, so that {name} does not fit it and "
+                    "was not stored. Run the same command again."
+                )
+        files = {**current.files, name: hashlib.sha256(data).hexdigest()}
+        manifest = dataclasses.replace(current, files=dict(sorted(files.items())))
+        if (folder / NEXT_MANIFEST_FILE).exists():  # an earlier one was killed: what it left in force comes first
+            write_atomically(folder / MANIFEST_FILE, current.to_json().encode())
+        _replace_with_manifest(folder, name, data, manifest)
     return dataclasses.replace(artifact, manifest=manifest)
+
+
+@contextlib.contextmanager
+def lock_folder(folder: Path) -> Iterator[None]:
+    """Hold the right to change what lies in a folder, across processes; given back however its holder ends.
+
+    The folder itself is locked, so that no file is left behind. Where the system has no such locks the caller goes on.
+
+    Raises:
+        StorageError: The folder cannot be made or opened.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows: two processes may change it at once, and either finds whole files
+        yield
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise StorageError(f"The folder {folder} cannot be used: {error.strerror or error}.") from error
+    try:
+        with contextlib.suppress(OSError):  # some network drives
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _replace_with_manifest(folder: Path, name: str, data: bytes, manifest: Manifest) -> None:
+    """Replace one file and then the manifest; in between, the next manifest is there for whoever reads."""
+    pending = folder / NEXT_MANIFEST_FILE
+    write_atomically(pending, manifest.to_json().encode())
+    try:
+        write_atomically(folder / name, data)
+    except StorageError:
+        pending.unlink(missing_ok=True)
+        raise
+    try:
+        os.replace(pending, folder / MANIFEST_FILE)
+    except OSError as error:
+        raise StorageError(f"Could not replace {folder / MANIFEST_FILE}: {error.strerror or error}.") from error
 
 
 def _swap(staging: Path, target: Path) -> None:

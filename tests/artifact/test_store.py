@@ -1,16 +1,23 @@
 """Artifacts are verified when they are read, and a bad one never takes a good one with it."""
 
+import hashlib
 import json
+import os
 import shutil
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from bloodcell.artifact import add_file, load_artifact, load_model, load_shelf
+from bloodcell.artifact import add_file, load_artifact, load_model, load_shelf, writer
 from bloodcell.artifact.manifest import Manifest
+from bloodcell.artifact.store import NEXT_MANIFEST_FILE
 from bloodcell.artifact.weights import fill_weights, serialize_weights, to_stored
-from bloodcell.errors import ArtifactDamagedError, ArtifactNotFoundError
+from bloodcell.artifact.writer import lock_folder
+from bloodcell.errors import ArtifactDamagedError, ArtifactNotFoundError, StorageError
+from bloodcell.files import write_atomically
+from tests.shelf import write_artifact
 
 
 @pytest.fixture
@@ -140,6 +147,119 @@ def test_adding_a_file_keeps_the_artifact_whole(folder):
     artifact = add_file(load_artifact("cnn_4", folder), "model.tflite", b"new form")
     assert load_artifact("cnn_4", folder).fingerprint == artifact.fingerprint
     assert artifact.litert_path.read_bytes() == b"new form"
+
+
+def test_files_that_two_processes_add_at_once_both_stay(folder):
+    """Each has loaded the artifact before the other stores its file: the later one knows the file of the earlier."""
+    first, second = load_artifact("cnn_4", folder), load_artifact("cnn_4", folder)
+    add_file(first, "guard.npz", b"guard")
+    added = add_file(second, "map.npz", b"map")
+    loaded = load_artifact("cnn_4", folder)
+    assert {"guard.npz", "map.npz"} <= loaded.manifest.files.keys()
+    assert loaded.fingerprint == added.fingerprint
+
+
+def test_a_file_made_for_an_older_training_is_refused(tmp_path):
+    old = write_artifact(tmp_path, "cnn_4", accuracy=0.8)
+    new = write_artifact(tmp_path, "cnn_4", accuracy=0.9)
+    with pytest.raises(StorageError, match=r"trained anew while its guard\.npz was made"):
+        add_file(old, "guard.npz", b"guard of the old")
+    assert load_artifact("cnn_4", tmp_path).fingerprint == new.fingerprint
+    assert not (new.directory / "guard.npz").exists()
+
+
+@pytest.mark.parametrize("killed_at", ["map.npz", "manifest.json"])
+def test_killed_while_a_file_is_replaced_the_artifact_still_loads(folder, monkeypatch, killed_at):
+    """Either the old file is listed or the new one; the next process that adds a file keeps what it finds."""
+    artifact = add_file(load_artifact("cnn_4", folder), "map.npz", b"old")
+
+    class Killed(BaseException):
+        pass
+
+    def replace(source, target, replace=os.replace):
+        if Path(target).name == killed_at:
+            raise Killed
+        replace(source, target)
+
+    for rest, data in (("note.txt", b"new"), ("more.txt", b"newer")):
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            patch.setattr(os, "replace", replace)
+            add_file(artifact, "map.npz", data)
+        expected = (artifact.directory / "map.npz").read_bytes()
+        assert expected == (b"old" if killed_at == "map.npz" else data)
+        artifact = load_artifact("cnn_4", folder)
+        assert artifact.manifest.files["map.npz"] == hashlib.sha256(expected).hexdigest()
+        artifact = add_file(artifact, rest, b"more")
+        assert load_artifact("cnn_4", folder).fingerprint == artifact.fingerprint
+        assert not (artifact.directory / NEXT_MANIFEST_FILE).exists()
+
+
+def test_killed_again_at_the_next_file_the_artifact_still_loads(tmp_path, monkeypatch):
+    """The second one was killed with its own next manifest in place of the one that had been in force."""
+    artifact = add_file(write_artifact(tmp_path, "cnn_4"), "guard.npz", b"old guard")
+    targets = []
+
+    def replace(source, target, replace=os.replace):
+        targets.append(Path(target).name)
+        if len(targets) == 3:
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", replace)
+        for name in ("guard.npz", "map.npz"):
+            targets.clear()
+            with pytest.raises(KeyboardInterrupt):
+                add_file(artifact, name, b"new")
+    assert targets == ["manifest.json", NEXT_MANIFEST_FILE, "map.npz"]
+    files = load_artifact("cnn_4", tmp_path).manifest.files
+    assert files["guard.npz"] == hashlib.sha256(b"new").hexdigest() and "map.npz" not in files
+
+
+def test_a_full_disk_leaves_the_artifact_as_it_was(folder, monkeypatch):
+    artifact = add_file(load_artifact("cnn_4", folder), "map.npz", b"old")
+
+    def refuse(path, data):
+        if path.name == "map.npz":
+            raise StorageError("No space left on device.")
+        write_atomically(path, data)
+
+    monkeypatch.setattr(writer, "write_atomically", refuse)
+    with pytest.raises(StorageError, match="No space"):
+        add_file(artifact, "map.npz", b"new")
+    assert load_artifact("cnn_4", folder).fingerprint == artifact.fingerprint
+    assert not (artifact.directory / NEXT_MANIFEST_FILE).exists()
+
+
+def test_a_next_manifest_saves_no_damaged_artifact(folder):
+    manifest = (folder / "cnn_4" / "manifest.json").read_bytes()
+    (folder / "cnn_4" / NEXT_MANIFEST_FILE).write_bytes(manifest)
+    flip_byte(folder / "cnn_4" / "model.tflite")
+    with pytest.raises(ArtifactDamagedError, match=r"model\.tflite"):
+        load_artifact("cnn_4", folder)
+
+
+@pytest.mark.parametrize("change", ["add_file", "publish"])
+def test_who_changes_an_artifact_waits_for_who_is_at_it(tmp_path, change):
+    artifact = write_artifact(tmp_path, "cnn_4", accuracy=0.8)
+    changes = {
+        "add_file": lambda: add_file(artifact, "map.npz", b"map"),
+        "publish": lambda: write_artifact(tmp_path, "cnn_4", accuracy=0.9),
+    }
+    thread = threading.Thread(target=changes[change])
+    with lock_folder(tmp_path):
+        thread.start()
+        thread.join(0.5)
+        assert thread.is_alive()
+        assert load_artifact("cnn_4", tmp_path).fingerprint == artifact.fingerprint
+    thread.join(30)
+    assert load_artifact("cnn_4", tmp_path).fingerprint != artifact.fingerprint
+
+
+def test_a_folder_that_cannot_be_locked_is_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="cannot be used"), lock_folder(tmp_path / "file" / "folder"):
+        pass
 
 
 def test_a_manifest_survives_the_way_to_disk_and_back(folder):
