@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 from bloodcell.artifact.store import RUNS_FOLDER, Artifact, Shelf
@@ -24,6 +24,7 @@ class TrialState:
         artifact: The run, or the artifact that counts as it; None unless done.
         reason: Why it is damaged or what is different; empty otherwise.
         is_artifact: Missing, and the very training that gives the network's artifact, which is missing too: train that.
+        changes: Fields of the trial's recipe that it is to be trained with otherwise, as its artifact was.
     """
 
     trial: Trial
@@ -31,6 +32,7 @@ class TrialState:
     artifact: Artifact | None = None
     reason: str = ""
     is_artifact: bool = False
+    changes: Mapping[str, Any] = field(default_factory=dict)
 
 
 def find_trial(shelf: Shelf, trial: Trial, dataset_md5: str | None = None) -> TrialState:
@@ -44,17 +46,22 @@ def find_trial(shelf: Shelf, trial: Trial, dataset_md5: str | None = None) -> Tr
         dataset_md5: The dataset on which it must have been trained; None takes any.
     """
     artifact, run = shelf.artifacts.get(trial.model), shelf.runs.get(trial.run_name)
-    if artifact and not _differing(artifact, trial, dataset_md5):
+    changes = _altered(artifact, trial) if artifact and trial.as_artifact else {}
+    wanted = complete_recipe(asdict(RECIPES[trial.recipe_name]) | changes)
+    if artifact and not _differing(artifact, trial, wanted, dataset_md5):
         return TrialState(trial, "done", artifact)
     if run:
-        differing = _differing(run, trial, dataset_md5)
-        return TrialState(trial, "different", reason=differing) if differing else TrialState(trial, "done", run)
+        differing = _differing(run, trial, wanted, dataset_md5)
+        if differing:
+            return TrialState(trial, "different", reason=differing, changes=changes)
+        return TrialState(trial, "done", run)
     for damaged in shelf.damaged:
         if damaged.name == f"{RUNS_FOLDER}/{trial.run_name}":
-            return TrialState(trial, "damaged", reason=damaged.reason)
+            return TrialState(trial, "damaged", reason=damaged.reason, changes=changes)
     is_own = trial.model in CATALOG and trial.seed == 0 and recipe_for(trial.model)[0] == trial.recipe_name
     damaged_names = {damaged.name for damaged in shelf.damaged}
-    return TrialState(trial, "missing", is_artifact=is_own and not artifact and trial.model not in damaged_names)
+    is_artifact = is_own and not artifact and trial.model not in damaged_names
+    return TrialState(trial, "missing", is_artifact=is_artifact, changes=changes)
 
 
 def find_trials(shelf: Shelf, trials: Sequence[Trial], dataset_md5: str | None = None) -> list[TrialState]:
@@ -100,10 +107,18 @@ def find_common_dataset(shelf: Shelf) -> str | None:
     return counts.most_common(1)[0][0] if counts else None
 
 
-def _differing(artifact: Artifact, trial: Trial, dataset_md5: str | None) -> str:
-    """Return what differs between a training and a trial, in words; empty where they are the same."""
+def _altered(artifact: Artifact, trial: Trial) -> dict[str, Any]:
+    """Return the fields in which an artifact's recipe leaves the trial's; empty where it was another recipe."""
+    if artifact.manifest.recipe_name != trial.recipe_name:
+        return {}
+    planned = complete_recipe(asdict(RECIPES[trial.recipe_name]))
+    found = complete_recipe(artifact.manifest.recipe)
+    return {key: value for key, value in found.items() if key in planned and value != planned[key]}
+
+
+def _differing(artifact: Artifact, trial: Trial, wanted: Mapping[str, Any], dataset_md5: str | None) -> str:
+    """Return what differs between a training and a trial by some recipe, in words; empty where they are the same."""
     manifest = artifact.manifest
-    wanted = complete_recipe(asdict(RECIPES[trial.recipe_name]))
     found = complete_recipe(manifest.recipe)
     words = [
         f"{key.replace('_', ' ')} {found.get(key)!r}, not {wanted.get(key)!r}"

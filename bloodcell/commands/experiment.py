@@ -87,12 +87,13 @@ def _train_one(wanted: "TrialState") -> None:
     from bloodcell.training import RECIPES
 
     trial = wanted.trial
-    num_epochs = RECIPES[trial.recipe_name].num_epochs
+    num_epochs = wanted.changes.get("num_epochs", RECIPES[trial.recipe_name].num_epochs)
     with TrainingDisplay(trial.run_name, num_epochs) as display, contextlib.redirect_stdout(sys.stderr):
         load_or_train(
             trial.model,
             recipe_name=trial.recipe_name,
             seed=trial.seed,
+            changes=wanted.changes,
             run_tag=None if wanted.is_artifact else trial.tag,
             force=wanted.state != "missing",
             on_epoch=display.on_epoch,

@@ -23,12 +23,15 @@ class Trial:
         recipe_name: Key of `RECIPES`.
         seed: Of everything random.
         label: What this trial varies, in a few words.
+        as_artifact: Trained as the network's artifact was, where there is one and its recipe was altered (fewer epochs,
+            another number format): a seed of another training would say nothing of this one.
     """
 
     model: str
     recipe_name: str
     seed: int
     label: str
+    as_artifact: bool = False
 
     @property
     def tag(self) -> str:
@@ -127,7 +130,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             "seeds",
             "How much of a difference between two networks is chance?",
             _by_seed(
-                Trial(network, recipe_for(network)[0], seed, f"seed {seed}")
+                Trial(network, recipe_for(network)[0], seed, f"seed {seed}", as_artifact=True)
                 for network, seed in itertools.product(SEED_NETWORKS, SEEDS)
             ),
         ),

@@ -68,3 +68,18 @@ def test_a_damaged_run_is_named(tmp_path):
     found = state(tmp_path, SECOND)
     assert found.state == "damaged" and found.artifact is None
     assert "history.csv" in found.reason
+
+
+def test_a_further_seed_follows_the_recipe_of_its_artifact(tmp_path):
+    shortened = STUDY | {"num_epochs": 8}
+    seeds = [Trial(BASE.model, "study", seed, f"seed {seed}", as_artifact=True) for seed in (0, 1)]
+    write_artifact(tmp_path, BASE.model, recipe_name="study", recipe=shortened)
+    assert [state(tmp_path, one).state for one in seeds] == ["done", "missing"]
+    assert state(tmp_path, seeds[1]).changes == {"num_epochs": 8}
+    assert state(tmp_path, SECOND).changes == {}  # an arm of a planned comparison keeps the planned recipe
+    write_run(tmp_path, seeds[1].run_name, seed=1, recipe_name="study", recipe=STUDY)
+    found = state(tmp_path, seeds[1])
+    assert (found.state, found.reason, found.changes) == ("different", "num epochs 20, not 8", {"num_epochs": 8})
+    write_run(tmp_path, seeds[1].run_name, seed=1, recipe_name="study", recipe=shortened)
+    assert state(tmp_path, seeds[1]).state == "done"
+    assert all(trial.as_artifact for trial in EXPERIMENTS["seeds"].trials)

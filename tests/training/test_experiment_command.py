@@ -1,12 +1,15 @@
 """`experiment` trains what is missing, as runs, says what is done, and can be stopped and repeated."""
 
 import json
+from dataclasses import asdict
 
 import pytest
+from shelf import write_artifact
 
 from bloodcell import __main__ as command_line
+from bloodcell import pipeline
 from bloodcell.artifact import load_shelf
-from bloodcell.training import experiments
+from bloodcell.training import RECIPES, experiments
 from bloodcell.training.experiments import Experiment, Trial
 
 SMALL = Experiment(
@@ -67,3 +70,14 @@ def test_trials_are_trained_in_order_once_and_replaced_only_when_asked(run, smal
     assert (code, found["done"], found["missing"]) == (0, 3, 0)
     assert all(0 <= row["test_accuracy"] <= 1 and row["trained_as"] == "run" for row in found["trials"])
     assert load_shelf(tmp_path / "artifacts").runs["cnn_2.smoke-seed0"].fingerprint == before
+
+
+def test_a_seed_is_trained_as_its_artifact_was(run, tmp_path, monkeypatch):
+    seeds = tuple(Trial("cnn_2", "smoke", seed, f"seed {seed}", as_artifact=True) for seed in (0, 1))
+    monkeypatch.setitem(experiments.EXPERIMENTS, "ladder", Experiment("ladder", "How much is chance?", seeds))
+    recipe = asdict(RECIPES["smoke"]) | {"batch_size": 32}
+    write_artifact(tmp_path / "artifacts", "cnn_2", recipe_name="smoke", recipe=recipe)
+    asked = []
+    monkeypatch.setattr(pipeline, "load_or_train", lambda name, **options: asked.append((name, options)))
+    run()
+    assert [(name, one["seed"], one["changes"]) for name, one in asked] == [("cnn_2", 1, {"batch_size": 32})]
