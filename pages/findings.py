@@ -23,6 +23,7 @@ from bloodcell.views.components import (
     chart_with_table,
     choose,
     data_source_line,
+    for_projector,
     how_computed,
     missing_artifact,
     open_page,
@@ -67,8 +68,9 @@ DEFINITIONS = f"""
   **Corrected** by Holm for all comparisons of the same question.
 - **A claim** (▲ or ▼) needs all three: an interval without zero, a corrected p below {SIGNIFICANCE:g}, and a
   difference that training again would not undo: {100 * ONE_SEED_LIMIT:g} points or more where a network was trained
-  once, else every seed of the one above every seed of the other. Everything else is "no difference that … can show":
-  not "equal".
+  once, and every seed of the one above every seed of the other. Everything else is "no difference that … can show":
+  not "equal". Where both were trained once, interval and p know the chance of the images alone: a second training may
+  move each by some tenths of a point, which is why more seeds are worth their time.
 - **± behind an accuracy over seeds** is their standard deviation; **± behind a difference** half its interval.
 - **Choices are made on validation**: the best deep network, the lightweight one, the good models. Test only judges.
 - **ECE**: mean distance between confidence and accuracy, 15 bins, after the temperature that was fitted on validation.
@@ -182,7 +184,7 @@ def show_ladder(evidenced: cache_findings.Evidenced) -> None:
     if finding.evidence:
         figure = draw_plotly(figures.differences_figure, finding.evidence, trained, theme_mode(), chosen)
         st.plotly_chart(
-            figure,
+            for_projector(figure),
             key="findings_ladder_chart",
             on_select=take_clicked_step,
             selection_mode="points",
@@ -219,7 +221,7 @@ def show_graph_change(first: str, second: str) -> None:
             st.caption(words)
     with right:
         st.markdown("**What it costs**")
-        costs = tables.costs_table((first, second), graphs, cache_findings.load_times())
+        costs = tables.costs_table((first, second), graphs, cache_findings.load_times((first, second)))
         st.dataframe(
             costs,
             hide_index=True,
@@ -268,6 +270,21 @@ def show_comparison(first: Network, second: Network, one: Evidence, key: str) ->
         st.dataframe(changes, hide_index=True, key=f"{key}_changes", alt="Images on which the two networks differ")
 
 
+def show_settings(first: Network, second: Network) -> None:
+    """What differs between how two networks were trained, or that nothing does."""
+    settings = tables.settings_table(first, second)
+    if settings.empty:
+        st.caption("Both were trained by the same recipe.")
+        return
+    st.markdown("**What differs in how they were trained**")
+    st.dataframe(
+        settings,
+        hide_index=True,
+        key=f"findings_settings_{first.name}_{second.name}",
+        alt=f"Everything that differs between the trainings of {first.name} and {second.name}",
+    )
+
+
 @section
 def show_rows(evidenced: cache_findings.Evidenced) -> None:
     """Two rows of the catalog side by side: everything that differs between them."""
@@ -285,11 +302,15 @@ def show_rows(evidenced: cache_findings.Evidenced) -> None:
         return
     show_graph_change(a, b)
     absent = [name for name in (a, b) if name not in evidenced.networks]
-    if absent:
-        for name in absent:
+    for name in absent:
+        if name in evidenced.left_out:
+            st.info(f"**{name}** was trained on another file of the dataset, so it has no images to be paired on.")
+        else:
             missing_artifact(name)
+    if absent:
         return
     first, second = evidenced.networks[a], evidenced.networks[b]
+    show_settings(first, second)
     show_comparison(first, second, find_evidence(a, b, first.test, second.test), "findings_rows")
 
 

@@ -197,7 +197,8 @@ def show_questions() -> None:
 
 
 leaderboard = cache.leaderboard()
-scope = f" {len(leaderboard)} trained networks, eight types of cell, the same test images for all."
+same = ", the same test images for all" if leaderboard["dataset"].nunique() == 1 else ""
+scope = f" {len(leaderboard)} trained networks, eight types of cell{same}."
 open_page(
     "Overview",
     f"Which network reads blood cells best, and at what cost?{'' if leaderboard.empty else scope}",

@@ -2,8 +2,8 @@
 
 A difference is claimed only where three things agree: its bootstrap interval leaves out zero, the test is significant
 after Holm's correction for all comparisons of the same question, and it is larger than what training again would give.
-The last is `ONE_SEED_LIMIT` where either network was trained once; else no seed of the better one may fall to the level
-of any seed of the other.
+For the last no seed of the better one may fall to the level of any seed of the other, and where either network was
+trained once the difference must reach `ONE_SEED_LIMIT`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -75,7 +75,7 @@ class Evidence:
     @property
     def exceeds_chance_of_training(self) -> bool:
         """Whether training again would not be expected to undo the difference."""
-        return abs(self.difference) >= ONE_SEED_LIMIT - 1e-12 if self.num_seeds == 1 else self.are_apart
+        return self.are_apart and (self.num_seeds > 1 or abs(self.difference) >= ONE_SEED_LIMIT - 1e-12)
 
     @property
     def verdict(self) -> Verdict:

@@ -9,15 +9,16 @@ import numpy as np
 import streamlit as st
 
 from bloodcell.artifact import Artifact, Shelf
-from bloodcell.artifact.trials import TrialState, find_common_dataset, find_repeats, find_trials
+from bloodcell.artifact.trials import TrialState, complete_recipe, find_common_dataset, find_repeats, find_trials
 from bloodcell.dataset.twins import Twin, find_twins
 from bloodcell.evaluation.ceiling import Answered, Ceiling, choose_good, find_ceiling
 from bloodcell.evaluation.repeated import gather_trainings
-from bloodcell.inference.benchmark import load_benchmark
+from bloodcell.inference.benchmark import Benchmark, load_benchmark
 from bloodcell.inference.ladder_times import LADDER_TIMES_FILE
 from bloodcell.models.catalog import CATALOG
 from bloodcell.models.graphs import find_graph
 from bloodcell.training.experiments import AUGMENTATION_ARMS, EXPERIMENTS, LADDER_NETWORKS
+from bloodcell.training.recipes import RECIPES
 from bloodcell.views import cache
 from bloodcell.views.findings import Finding, Network
 from bloodcell.views.findings_answers import (
@@ -28,6 +29,7 @@ from bloodcell.views.findings_answers import (
     answer_lightweight,
     network_arm_name,
 )
+from bloodcell.views.tables import describe_benchmark
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,14 +123,14 @@ def _load_evidence(fingerprint: str, latencies: tuple[tuple[str, float], ...], _
         network: {arm: one for arm, one in of.items() if _share_images(one, reference)} for network, of in arms.items()
     }
     num_rungs, num_trials = (sum(one.state != "done" for one in states) for states in (rungs, trials))
+    left_out = (*strangers, *(one.name for one in everything if one.manifest.dataset["md5"] != md5))
     answers = (
-        answer_lightweight(networks),
-        answer_attention(networks, ladder, num_rungs),
-        answer_depth(networks, ladder, num_rungs),
+        answer_lightweight(networks, left_out),
+        answer_attention(networks, ladder, num_rungs, left_out),
+        answer_depth(networks, ladder, num_rungs, left_out),
         answer_augmentation(arms, num_trials),
         answer_ladder(ladder, num_rungs),
     )
-    left_out = (*strangers, *(one.name for one in everything if one.manifest.dataset["md5"] != md5))
     return Evidenced(networks, ladder, arms, histories, {one.key: one for one in answers}, left_out)
 
 
@@ -154,7 +156,14 @@ def _gather(name: str, model: str, trainings: tuple[Artifact, ...], latency_ms: 
         tuple(float(one.load_evaluation("test")["ece"]) for one in trainings),
         trainings[0].manifest.weights_bytes_float32 / cache.BYTES_PER_MB,
         latency_ms,
+        complete_recipe(trainings[0].manifest.recipe),
+        _planned_epochs(trainings[0]),
     )
+
+
+def _planned_epochs(training: Artifact) -> int:
+    recipe = RECIPES.get(training.manifest.recipe_name)
+    return 0 if recipe is None else recipe.num_epochs
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -189,17 +198,30 @@ def load_graph(name: str) -> dict[str, Any]:
     return graph
 
 
-def load_times() -> dict[str, float]:
-    """Return ms for one image by network: of the ladder's record where it has them, else of the benchmark record."""
-    records = (cache.load_benchmark(), load_benchmark(file_name=LADDER_TIMES_FILE))
-    return {name: time for record in records if record is not None for name, time in record.latencies().items()}
+def load_times(names: Sequence[str]) -> dict[str, float]:
+    """Return ms for one image of those of some networks that were timed together: times of two records never mix."""
+    record = _find_record(names)
+    return {} if record is None else {name: time for name, time in record.latencies().items() if name in names}
 
 
 def describe_times(names: Sequence[str]) -> str:
     """Say where the times of some networks come from, or which command measures them."""
-    times = load_times()
+    record, times = _find_record(names), load_times(names)
     lacking = [name for name in names if name not in times]
-    if not lacking:
-        return "Time: LiteRT, float16, one image, median; FLOPs count a multiply-add as two."
-    command = "benchmark --save" if all(name in CATALOG for name in lacking) else "measure ladder"
-    return f"No time of {' and '.join(lacking)} yet: `./dev python -m bloodcell {command}` measures it."
+    if not lacking and record is not None:
+        return f"Time: one image, median; {describe_benchmark(record)}. FLOPs count a multiply-add as two."
+    listed = " and ".join(lacking)
+    if not all(name in CATALOG for name in names):
+        return f"No time of {listed} beside the other yet: `./dev python -m bloodcell measure ladder` measures both."
+    untrained = [name for name in lacking if name not in cache.load_shelf().artifacts]
+    if untrained:
+        return f"No time of {listed}: a network is timed once it is trained, by `./dev python -m bloodcell train`."
+    return f"No time of {listed} yet: `./dev python -m bloodcell benchmark --save` measures it."
+
+
+def _find_record(names: Sequence[str]) -> Benchmark | None:
+    """Return the record that has the most of some networks, that of all models before the ladder's."""
+    records = [
+        record for record in (cache.load_benchmark(), load_benchmark(file_name=LADDER_TIMES_FILE)) if record is not None
+    ]
+    return max(records, key=lambda record: len(set(names) & set(record.latencies())), default=None)

@@ -18,6 +18,7 @@ from bloodcell.views.cache_figures import draw_plotly
 from bloodcell.views.components import (
     choose,
     download_csv,
+    for_projector,
     keep_choice,
     missing_dataset,
     restore_choice,
@@ -86,7 +87,8 @@ def show_evidence(
         return None
     named = labels or [f"{one.a} − {one.b}" for one in finding.evidence]
     figure = draw_plotly(figures.differences_figure, finding.evidence, named, theme_mode(), selected)
-    st.plotly_chart(figure, key=f"{key}_chart", config=CHART_OPTIONS, alt=describe_figure(finding.evidence))
+    alt = describe_figure(finding.evidence)
+    st.plotly_chart(for_projector(figure), key=f"{key}_chart", config=CHART_OPTIONS, alt=alt)
     show_evidence_table(finding.evidence, key)
     return figure
 

@@ -1,8 +1,9 @@
 """What the answers of the Findings page are made of: networks with their trainings, comparisons, and words for both."""
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,18 @@ from bloodcell.views.quantities import MISSING, percent, points
 
 BASE = "base"
 """Label of the ladder's base, as in `LADDER_NETWORKS`."""
+SETTING_LABELS = {
+    "num_epochs": "epochs",
+    "batch_size": "images per step",
+    "schedule": "schedule of the learning rate",
+    "patience": "epochs of patience",
+    "ema_decay": "decay of averaged weights",
+    "clip_norm": "longest gradient",
+    "compute_dtype": "numbers computed in",
+    "max_images": "images trained on",
+    "norm_momentum": "momentum of batch normalization",
+}
+"""Fields of a recipe whose name is not yet what a reader would call them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +40,8 @@ class Network:
         ece: Expected calibration error on test of each training.
         weights_mb: float32 weights, bytes / 1024².
         latency_ms: Median of one image; NaN where nothing was timed.
+        recipe: Everything that decided its trainings besides graph, seed and data; empty where not known.
+        planned_epochs: Epochs of its recipe as published; 0 where not known. `recipe` says how many it was trained for.
     """
 
     name: str
@@ -36,6 +51,8 @@ class Network:
     ece: tuple[float, ...]
     weights_mb: float
     latency_ms: float = math.nan
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    planned_epochs: int = 0
 
     @property
     def family(self) -> str:
@@ -46,6 +63,12 @@ class Network:
     def origin(self) -> str:
         """ "study", "ours" or "ladder"."""
         return get_spec(self.model).origin
+
+    @property
+    def shortened(self) -> str:
+        """ "10 of 20 epochs" where it was trained for fewer than its recipe plans; empty otherwise."""
+        num_epochs = self.recipe.get("num_epochs", self.planned_epochs)
+        return f"{num_epochs} of {self.planned_epochs} epochs" if num_epochs < self.planned_epochs else ""
 
 
 @dataclass(frozen=True)
@@ -117,9 +140,17 @@ def best_on_val(networks: Iterable[Network]) -> Network | None:
     return max(networks, key=lambda one: (one.val.accuracy, -one.weights_mb), default=None)
 
 
-def missing_rows(networks: Mapping[str, Network], names: Iterable[str]) -> tuple[Missing, ...]:
-    """Return those of some catalog rows that are not trained, as one entry with one command."""
-    absent = [name for name in dict.fromkeys(names) if name not in networks]
+def missing_rows(
+    networks: Mapping[str, Network], names: Iterable[str], elsewhere: Collection[str] = ()
+) -> tuple[Missing, ...]:
+    """Return those of some catalog rows that are not trained, as one entry with one command.
+
+    Args:
+        networks: What is trained and can be compared.
+        names: The rows that a question wants.
+        elsewhere: Rows trained on another file of the dataset: they cannot be compared, and are not missing either.
+    """
+    absent = [name for name in dict.fromkeys(names) if name not in networks and name not in elsewhere]
     if not absent:
         return ()
     return (Missing(", ".join(absent), f"./dev python -m bloodcell train {' '.join(absent)}"),)
@@ -134,19 +165,56 @@ def missing_trials(experiment: str, num_missing: int) -> tuple[Missing, ...]:
     return (Missing(what, plan.command),)
 
 
-def list_other_differences(a: str, b: str, options: set[str]) -> list[str]:
-    """Return in a reader's words what two networks differ in besides the options that a question is about."""
+def list_settings(a: Network, b: Network) -> list[tuple[str, str, str]]:
+    """Return what differs between how two networks were trained: the setting's name and both values, in words."""
+    if not a.recipe or not b.recipe:
+        return []
     return [
-        f"{OPTION_LABELS[one.option].lower()} ({one.value_a}, not {one.value_b})"
-        for one in differences(a, b)
-        if one.option not in options
+        (SETTING_LABELS.get(key, key.replace("_", " ")), write_setting(a.recipe[key]), write_setting(b.recipe[key]))
+        for key in a.recipe
+        if a.recipe[key] != b.recipe[key]
     ]
 
 
-def other_differences(one: Evidence, options: set[str]) -> list[str]:
-    """Return what the two networks of a comparison differ in besides some options; steps of the ladder included."""
+def write_setting(value: Any) -> str:
+    """Return one value of a recipe as a reader would write it."""
+    if value is None:
+        return "none"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(value).replace("_", " ")
+
+
+def other_differences(one: Evidence, options: set[str], networks: Mapping[str, Network]) -> list[str]:
+    """Return what the two networks of a comparison differ in besides some options: in their graph, in their training.
+
+    Args:
+        one: A comparison of catalog rows or steps of the ladder.
+        options: What the question is about.
+        networks: Both networks, by the names that `one` has for them.
+    """
     a, b = (LADDER_NETWORKS.get(name, name) for name in (one.a, one.b))
-    return list_other_differences(a, b, options)
+    graphs = [
+        (name_option(found.option), found.value_a, found.value_b)
+        for found in differences(a, b)
+        if found.option not in options
+    ]
+    settings = list_settings(networks[one.a], networks[one.b])
+    return [f"{label} ({value_a}, not {value_b})" for label, value_a, value_b in [*graphs, *settings]]
+
+
+def name_option(option: str) -> str:
+    """Return what an option of a network is called inside a sentence."""
+    label = OPTION_LABELS[option]
+    return label if label[1].isdigit() else label[0].lower() + label[1:]  # "L2 penalty", but "padding"
+
+
+def describe_shortened(networks: Iterable[Network]) -> str:
+    """Say which networks were trained for fewer epochs than their recipe plans; empty where none was."""
+    short = [f"{one.name} ({one.shortened})" for one in networks if one.shortened]
+    if not short:
+        return ""
+    return f"Trained for fewer epochs than the recipe plans, so perhaps at less than their best: {', '.join(short)}."
 
 
 def describe_accuracy(network: Repeated) -> str:

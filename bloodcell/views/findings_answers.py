@@ -6,14 +6,14 @@ where the evidence carries no more. What is missing for a question is named with
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from bloodcell.evaluation.comparison import DEFAULT_MARGIN
 from bloodcell.evaluation.evidence import Evidence, correct_together, find_evidence
-from bloodcell.models.catalog import CATALOG
+from bloodcell.models.catalog import CATALOG, differences
 from bloodcell.training.experiments import LADDER_NETWORKS
 from bloodcell.training.recipes import RECIPES
 from bloodcell.views.findings import (
@@ -25,8 +25,11 @@ from bloodcell.views.findings import (
     describe_difference,
     describe_no_difference,
     describe_p,
+    describe_shortened,
+    list_settings,
     missing_rows,
     missing_trials,
+    name_option,
     other_differences,
 )
 from bloodcell.views.quantities import megabytes, percent
@@ -48,16 +51,22 @@ MARGIN_OF_COMPETING = 0.01
 """A network competes if it is at worst a point behind, at the end of the 95 % interval."""
 _ATTENTION_OPTIONS = {"attention", "attention_blocks", "attention_ratio", "attention_l2"}
 _DEPTH_OPTIONS = {"filters", "convs"}
+_SIZE_OPTIONS = {*_DEPTH_OPTIONS, "dense_units", "blocks", "modules"}
 
 
-def answer_lightweight(networks: Mapping[str, Network]) -> Finding:
-    """Can a lightweight network compete? The best of them against the best deep one, each chosen on val."""
+def answer_lightweight(networks: Mapping[str, Network], elsewhere: Collection[str] = ()) -> Finding:
+    """Can a lightweight network compete? The best of them against the best deep one, each chosen on val.
+
+    Args:
+        networks: Trained rows of the catalog.
+        elsewhere: Rows trained on another file of the dataset.
+    """
     key, question = "lightweight", "Can a lightweight network compete?"
     rows = [one for one in networks.values() if one.name in CATALOG]
     light = [one for one in rows if one.family in LIGHT_FAMILIES]
     deep = best_on_val(one for one in rows if one.family in DEEP_FAMILIES)
     wanted = [name for name, spec in CATALOG.items() if spec.family in (*LIGHT_FAMILIES, *DEEP_FAMILIES)]
-    missing = missing_rows(networks, wanted)
+    missing = missing_rows(networks, wanted, elsewhere)
     best = lightest_good(light)
     if deep is None or best is None:
         lacking = "deep network (ResNet, Inception, VGG)" if deep is None else "lightweight network (CNN, HemaNet)"
@@ -84,8 +93,8 @@ def answer_lightweight(networks: Mapping[str, Network]) -> Finding:
         "were chosen on validation, the deep one as the best, the light one as the lightest within "
         f"{100 * DEFAULT_MARGIN:g} points of the best light one, and compared on test. Our own family is trained "
         "longer, with augmentation and another optimizer: its rows show what a lightweight network can reach, not what "
-        "its graph alone brings."
-    )
+        f"its graph alone brings. {describe_shortened(rows)}"
+    ).strip()
     return Finding(key, question, sentences[0], " ".join(sentences), tuple(evidence), caveat, missing)
 
 
@@ -98,8 +107,7 @@ def lightest_good(networks: Sequence[Network]) -> Network | None:
 
 def _light_sentence(light: Network, deep: Network, one: Evidence) -> str:
     ratio = deep.weights_mb / light.weights_mb
-    sizes = f"{light.name} ({megabytes(light.weights_mb)}, {percent(one.accuracy_a)})"
-    against = f"{deep.name} ({megabytes(deep.weights_mb)}, {percent(one.accuracy_b)})"
+    sizes, against = _introduce(light, one.accuracy_a), _introduce(deep, one.accuracy_b)
     weights = f"with {ratio:,.0f} times fewer weights" if ratio >= 1.95 else "with weights of about that size"
     if one.verdict == "better":
         return f"**Yes.** {sizes} beats {against} {weights}: {describe_difference(one)}."
@@ -115,23 +123,47 @@ def _light_sentence(light: Network, deep: Network, one: Evidence) -> str:
     )
 
 
-def answer_attention(networks: Mapping[str, Network], ladder: Mapping[str, Network], num_missing: int) -> Finding:
-    """Does attention help? Pairs of networks with and without it; only those that differ in nothing else decide."""
+def _introduce(network: Network, accuracy: float) -> str:
+    """Return a network's name with its size, its accuracy and, where it was trained for less than planned, how long."""
+    parts = (megabytes(network.weights_mb), percent(accuracy), network.shortened)
+    return f"{network.name} ({', '.join(part for part in parts if part)})"
+
+
+def answer_attention(
+    networks: Mapping[str, Network],
+    ladder: Mapping[str, Network],
+    num_missing: int,
+    elsewhere: Collection[str] = (),
+) -> Finding:
+    """Does attention help? Pairs of networks with and without it; only those that differ in nothing else decide.
+
+    Args:
+        networks: Trained rows of the catalog.
+        ladder: Trained networks of the ladder, by label.
+        num_missing: Trainings that the ladder lacks.
+        elsewhere: Rows trained on another file of the dataset.
+    """
     key, question = "attention", "Does attention help?"
     pairs = list(ATTENTION_PAIRS) + [(step, BASE) for step in ("SE attention", "CBAM attention")]
-    evidence = compare({**networks, **ladder}, pairs)
-    clean = [one for one in evidence if not other_differences(one, _ATTENTION_OPTIONS)]
+    everything = {**networks, **ladder}
+    evidence = compare(everything, pairs)
+    others = {(one.a, one.b): other_differences(one, _ATTENTION_OPTIONS, everything) for one in evidence}
+    clean = [one for one in evidence if not others[one.a, one.b]]
     wanted = [name for pair in ATTENTION_PAIRS for name in pair]
-    missing = missing_rows(networks, wanted) + missing_trials("ladder", num_missing)
+    missing = missing_rows(networks, wanted, elsewhere) + missing_trials("ladder", num_missing)
     unclean = [
-        f"{one.a} against {one.b} ({describe_difference(one)}) also differs in "
-        f"{'; '.join(other_differences(one, _ATTENTION_OPTIONS))}."
+        f"{one.a} against {one.b} ({describe_difference(one)}) also differs in {'; '.join(others[one.a, one.b])}."
         for one in evidence
-        if one not in clean
+        if others[one.a, one.b]
     ]
+    compared = [networks[name] for name in dict.fromkeys(wanted) if name in networks]
     caveat = " ".join(
-        [*unclean, "Where, how wide and with which ratio attention stands is the study's choice; others differ."]
-    )
+        [
+            *unclean,
+            "Where, how wide and with which ratio attention stands is the study's choice; others differ.",
+            describe_shortened(compared),
+        ]
+    ).strip()
     if not clean:
         text = "Not answered yet: no pair that differs in attention alone is trained here."
         return Finding(key, question, text, text, tuple(evidence), caveat, missing, is_answered=False)
@@ -147,7 +179,7 @@ def _count_verdicts(evidence: Sequence[Evidence], helps: str, hurts: str, noun: 
     worse = sum(one.verdict == "worse" for one in evidence)
     none = num - better - worse
     if none == num:
-        return f"**{describe_no_difference(max(evidence, key=lambda one: one.num_seeds)).capitalize()}.**", (
+        return f"**{_seeds_in_words(evidence).capitalize()}.**", (
             f"None of {num} clean {noun}s shows one." if num > 1 else f"There is one clean {noun}."
         )
     lead = "It depends." if better and worse else f"It {helps}." if better else f"It {hurts}."
@@ -179,50 +211,103 @@ def find_steps(networks: Iterable[Network]) -> list[Network]:
     return steps
 
 
-def answer_depth(networks: Mapping[str, Network], ladder: Mapping[str, Network], num_missing: int) -> Finding:
-    """What do depth and weight buy? From budget to budget of the study's networks, and pairs that differ in depth."""
+def answer_depth(
+    networks: Mapping[str, Network],
+    ladder: Mapping[str, Network],
+    num_missing: int,
+    elsewhere: Collection[str] = (),
+) -> Finding:
+    """What do depth and weight buy? From budget to budget of the study's networks, and pairs that differ in depth.
+
+    Args:
+        networks: Trained rows of the catalog.
+        ladder: Trained networks of the ladder, by label.
+        num_missing: Trainings that the ladder lacks.
+        elsewhere: Rows trained on another file of the dataset.
+    """
     key, question = "depth", "What do depth and weight buy?"
     study = [one for one in networks.values() if one.name in CATALOG and one.origin == "study"]
-    missing = missing_rows(networks, [name for name, spec in CATALOG.items() if spec.origin == "study"])
+    missing = missing_rows(networks, [name for name, spec in CATALOG.items() if spec.origin == "study"], elsewhere)
     missing += missing_trials("ladder", num_missing)
     steps = find_steps(study)
     pairs = [(heavier.name, lighter.name) for lighter, heavier in itertools.pairwise(steps)]
+    heavier = [one for one in study if steps and one.weights_mb > steps[-1].weights_mb]
+    beyond = best_on_val(heavier)
+    in_vain = [(beyond.name, steps[-1].name)] if beyond else []
     depth_pairs = [*DEPTH_PAIRS, (BASE, "two blocks"), (BASE, "three blocks")]
-    evidence = compare({**networks, **ladder}, dict.fromkeys((*pairs, *depth_pairs)))
+    everything = {**networks, **ladder}
+    evidence = compare(everything, dict.fromkeys((*pairs, *in_vain, *depth_pairs)))
     if len(steps) < 2:
         text = "Not answered yet: fewer than two of the study's networks of different size are trained here."
         return Finding(key, question, text, text, tuple(evidence), "", missing, is_answered=False)
     by_pair = {(one.a, one.b): one for one in evidence}
-    bought = [_bought(networks[a], networks[b], by_pair[a, b]) for a, b in pairs]
-    deeper = [one for one in evidence if (one.a, one.b) in depth_pairs]
-    of_depth = [f"{one.a} against {one.b}: {describe_difference(one)}" for one in deeper]
-    answer = " ".join(bought)
+    sentences = [_bought(networks[a], networks[b], by_pair[a, b]) for a, b in pairs]
+    short = [sentences[-1]]
+    if beyond:
+        sentences.append(_in_vain(len(heavier), beyond, steps[-1], by_pair[in_vain[0]]))
+        short.append(sentences[-1])
     if len(study) >= 5:
-        answer += f" {_rank_sentence(study)}"
-    if of_depth:
-        answer += f" Depth alone or nearly so: {'; '.join(of_depth)}."
+        sentences.append(_rank_sentence(study))
+    deeper = [one for one in evidence if (one.a, one.b) in depth_pairs]
+    others = {(one.a, one.b): other_differences(one, _DEPTH_OPTIONS, everything) for one in deeper}
+    for lead, is_clean in (("Depth alone", True), ("Depth and more", False)):
+        some = [one for one in deeper if (not others[one.a, one.b]) == is_clean]
+        if some:
+            sentences.append(f"{lead}: {_list_differences(some)}")
     unclean = [
-        f"{one.a} and {one.b} also differ in {'; '.join(others)}."
+        f"{one.a} and {one.b} also differ in {'; '.join(others[one.a, one.b])}."
         for one in deeper
-        if (others := other_differences(one, _DEPTH_OPTIONS))
+        if others[one.a, one.b]
     ]
     caveat = " ".join(
-        ["The networks of two sizes differ in more than size; the ladder below changes depth alone.", *unclean]
-    )
-    return Finding(key, question, bought[-1], answer, tuple(evidence), caveat, missing)
+        [
+            "The networks of two sizes differ in more than size; the ladder below changes depth alone.",
+            *unclean,
+            describe_shortened(study),
+        ]
+    ).strip()
+    return Finding(key, question, " ".join(short), " ".join(sentences), tuple(evidence), caveat, missing)
 
 
 def _bought(heavy: Network, light: Network, one: Evidence) -> str:
-    ratio = f"{heavy.weights_mb / light.weights_mb:.1f} times the weights"
-    if not math.isnan(heavy.latency_ms) and not math.isnan(light.latency_ms):
-        ratio += f" and {heavy.latency_ms / light.latency_ms:.1f} times the time"
     road = (
-        f"From {light.name} ({megabytes(light.weights_mb)}, {percent(one.accuracy_b)}) to {heavy.name} "
-        f"({megabytes(heavy.weights_mb)}, {percent(one.accuracy_a)}) {ratio}"
+        f"From {_introduce(light, one.accuracy_b)} to {_introduce(heavy, one.accuracy_a)}, {_costs(heavy, light)}: "
+        f"{describe_difference(one)}"
     )
     if one.verdict == "undecided":
-        return f"{road} buy {describe_no_difference(one)} ({describe_difference(one)})."
-    return f"{road} {'buy' if one.verdict == 'better' else 'lose'} {describe_difference(one)}."
+        road += f", {describe_no_difference(one)}"
+    besides = _named_differences(heavy, light)
+    return f"{road}; they also differ in {_join(besides)}." if besides else f"{road}."
+
+
+def _in_vain(num_heavier: int, best: Network, step: Network, one: Evidence) -> str:
+    lead = (
+        f"None of the {num_heavier} heavier networks is better on validation; the best of them,"
+        if num_heavier > 1
+        else "The one heavier network,"
+    )
+    verb = " is not better on validation: on test" if num_heavier == 1 else " has"
+    no_claim = f" ({describe_no_difference(one)})" if one.verdict == "undecided" else ""
+    return (
+        f"{lead} {_introduce(best, one.accuracy_a)}, with {_costs(best, step)},{verb} {describe_difference(one)} "
+        f"against {step.name}{no_claim}."
+    )
+
+
+def _costs(heavy: Network, light: Network) -> str:
+    costs = f"{heavy.weights_mb / light.weights_mb:.1f} times the weights"
+    if not math.isnan(heavy.latency_ms) and not math.isnan(light.latency_ms):
+        costs += f" and {heavy.latency_ms / light.latency_ms:.1f} times the time"
+    return costs
+
+
+def _named_differences(a: Network, b: Network) -> list[str]:
+    """Return by name what two networks differ in besides how large and deep they are, and how they were trained."""
+    settings = [label for label, *_ in list_settings(a, b)]
+    if a.family != b.family:
+        return ["the kind of network", *settings]
+    options = [found.option for found in differences(a.model, b.model) if found.option not in _SIZE_OPTIONS]
+    return [name_option(option) for option in options] + settings
 
 
 def _rank_sentence(networks: Sequence[Network]) -> str:
@@ -288,7 +373,7 @@ def _arm_lead(arm: str, evidence: Sequence[Evidence]) -> str:
     name = arm[0].upper() + arm[1:]
     verb = ("help", "hurt", "make") if arm.endswith("s") else ("helps", "hurts", "makes")
     if verdicts == {"undecided"}:
-        return f"**{name} {verb[2]} {describe_no_difference(max(evidence, key=lambda one: one.num_seeds))}:**"
+        return f"**{name} {verb[2]} {_seeds_in_words(evidence)}:**"
     if {"better", "worse"} <= verdicts:
         return f"**{name} {verb[0]} some networks and {verb[1]} others:**"
     word = verb[0] if "better" in verdicts else verb[1]

@@ -106,7 +106,7 @@ def answer_bytes(table: pd.DataFrame) -> Finding:
         sentences.append(
             f"The lightest anchor at or above it is {lightest['name']} ({lightest['accuracy']:.2f} %, "
             f"{megabytes(lightest['float32_mb'])}, images of {int(lightest['image_size'])} pixels, weights from "
-            f"{lightest['weights_from']}): {lightest['float32_mb'] / best['float32_mb']:.0f} times the float32 bytes."
+            f"{lightest['weights_from']}): {_times_the_bytes(lightest['float32_mb'] / best['float32_mb'])}."
         )
     else:
         sentences.append("None of them is above it.")
@@ -117,3 +117,12 @@ def answer_bytes(table: pd.DataFrame) -> Finding:
             f"{megabytes(smallest['stored_mb'])} as stored."
         )
     return Finding(key, question, short, " ".join(sentences), caveat=caveat)
+
+
+def _times_the_bytes(ratio: float) -> str:
+    """Say how many float32 bytes another network has for each of this one's."""
+    if ratio >= 1.95:
+        return f"{ratio:,.0f} times the float32 bytes"
+    if ratio >= 0.95:
+        return "about as many float32 bytes"
+    return f"{100 * ratio:.0f} % of the float32 bytes"

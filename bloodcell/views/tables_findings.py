@@ -12,7 +12,7 @@ from bloodcell.evaluation.ceiling import Ceiling
 from bloodcell.evaluation.evidence import Evidence
 from bloodcell.evaluation.repeated import Repeated, match_rows
 from bloodcell.models.catalog import OPTION_LABELS, differences
-from bloodcell.views.findings import Network
+from bloodcell.views.findings import Network, list_settings
 
 VERDICTS = {"better": "▲ better", "worse": "▼ worse", "undecided": "○ no claim"}
 EVIDENCE_COLUMNS = {
@@ -70,6 +70,18 @@ def differences_table(a: str, b: str) -> pd.DataFrame:
             "What": [OPTION_LABELS[one.option] for one in found],
             a: [one.value_a for one in found],
             b: [one.value_b for one in found],
+        }
+    )
+
+
+def settings_table(first: Network, second: Network) -> pd.DataFrame:
+    """Return everything that differs between how two networks were trained, one setting per row."""
+    found = list_settings(first, second)
+    return pd.DataFrame(
+        {
+            "What": [label[0].upper() + label[1:] for label, *_ in found],
+            first.name: [value for _, value, _ in found],
+            second.name: [value for *_, value in found],
         }
     )
 

@@ -77,6 +77,8 @@ def test_one_seed_carries_no_claim_below_the_limit():
     assert several.verdict == "better"
     assert dataclasses.replace(several, are_apart=False).verdict == "undecided"
     assert dataclasses.replace(several, seeds_b=(0,)).verdict == "undecided"
+    one_inside_three = dataclasses.replace(several, seeds_b=(0,), difference=2 * ONE_SEED_LIMIT, are_apart=False)
+    assert one_inside_three.verdict == "undecided"
     assert dataclasses.replace(several, p_corrected=0.06).verdict == "undecided"
     assert dataclasses.replace(several, interval=(-0.001, 0.004)).verdict == "undecided"
 

@@ -176,6 +176,8 @@ def test_trainings_on_another_dataset_are_left_out_and_named(tmp_path, monkeypat
     at = open_findings()
     assert "Left out, because measured on another file of the dataset: cnn_se" in words(at)
     assert "cnn_se" not in evidence(at, "vgg16")["Network"].tolist()
+    assert "**cnn_se** was trained on another file of the dataset" in words(at)
+    assert not [code.value for code in at.code if "cnn_se" in code.value]
 
 
 def test_numbers_change_when_an_artifact_does(tmp_path, monkeypatch):

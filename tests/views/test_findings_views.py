@@ -1,6 +1,8 @@
 """The sentences and tables of the Findings page, held to numbers by hand."""
 
 import math
+import re
+from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
@@ -13,17 +15,26 @@ from bloodcell.evaluation.evidence import Evidence
 from bloodcell.evaluation.repeated import Repeated
 from bloodcell.models.graphs import find_graph
 from bloodcell.published import load_anchors
+from bloodcell.training.experiments import LADDER_NETWORKS
+from bloodcell.training.recipes import TrainingRecipe
 from bloodcell.views import figures_findings as figures
 from bloodcell.views import tables_findings as tables
 from bloodcell.views.findings import Network, describe_difference, describe_no_difference, describe_p, other_differences
-from bloodcell.views.findings_answers import answer_attention, answer_lightweight, find_steps, rank_correlation
+from bloodcell.views.findings_answers import (
+    answer_attention,
+    answer_augmentation,
+    answer_depth,
+    answer_lightweight,
+    find_steps,
+    rank_correlation,
+)
 from bloodcell.views.findings_closing import answer_bytes, answer_ceiling
 
 NUM_IMAGES = 500
 Y_TRUE = np.arange(NUM_IMAGES) % 8
 
 
-def network(name, num_wrong, weights_mb, seeds=1, val_wrong=None, latency_ms=math.nan):
+def network(name, num_wrong, weights_mb, seeds=1, val_wrong=None, latency_ms=math.nan, **settings):
     """Return a network that is wrong on the first images of both splits, one more with each seed."""
 
     def trainings(wrong):
@@ -33,7 +44,8 @@ def network(name, num_wrong, weights_mb, seeds=1, val_wrong=None, latency_ms=mat
         return Repeated(tuple(range(seeds)), Y_TRUE, y_pred, np.arange(NUM_IMAGES, dtype=np.uint64))
 
     val = trainings(num_wrong if val_wrong is None else val_wrong)
-    return Network(name, name, val, trainings(num_wrong), (0.01,) * seeds, weights_mb, latency_ms)
+    recipe = asdict(TrainingRecipe(**settings))
+    return Network(name, name, val, trainings(num_wrong), (0.01,) * seeds, weights_mb, latency_ms, recipe, 20)
 
 
 def evidence(**changes):
@@ -76,11 +88,56 @@ def test_only_pairs_that_differ_in_attention_alone_decide():
     found = answer_attention(pair, {}, 35)
     assert not found.is_answered and len(found.evidence) == 1
     assert "also differs in" in found.caveat
-    assert other_differences(found.evidence[0], {"attention", "attention_l2"})
+    assert other_differences(found.evidence[0], {"attention", "attention_l2"}, pair)
     clean = {"vgg16": network("vgg16", 10, 22.0), "vgg16_se": network("vgg16_se", 50, 22.1)}
     hurt = answer_attention(pair | clean, {}, 0)
     assert hurt.short == "**It hurts.** Of 1 clean comparison it hurts in 1."
     assert [one.what for one in hurt.missing] == ["vgg16_cbam"]
+
+
+def test_networks_trained_for_other_epochs_are_no_clean_pair():
+    pair = {"vgg16": network("vgg16", 10, 22.0), "vgg16_se": network("vgg16_se", 50, 22.1, num_epochs=8)}
+    found = answer_attention(pair, {}, 0)
+    assert not found.is_answered
+    assert "also differs in epochs (8, not 20)" in found.caveat
+    assert "fewer epochs than the recipe plans, so perhaps at less than their best: vgg16_se (8 of 20 epochs)" in (
+        found.caveat
+    )
+    assert list(tables.settings_table(*pair.values()).iloc[0]) == ["Epochs", "20", "8"]
+    light = answer_lightweight({"cnn_4": network("cnn_4", 20, 0.5), "vgg16": network("vgg16", 20, 22.0, num_epochs=8)})
+    assert "vgg16 (22.0 MB, 96.0 %, 8 of 20 epochs)" in light.short
+
+
+def test_rows_of_another_file_are_not_missing():
+    pair = {"vgg16": network("vgg16", 10, 22.0), "vgg16_se": network("vgg16_se", 50, 22.1)}
+    found = answer_attention(pair, {}, 0, elsewhere=("cnn_se", "cnn_bn"))
+    assert [one.what for one in found.missing] == ["vgg16_cbam"]
+
+
+def test_several_numbers_of_seeds_are_not_called_by_the_most():
+    once = {"vgg16": network("vgg16", 10, 22.0), "vgg16_se": network("vgg16_se", 11, 22.1)}
+    thrice = {"base": network("cnn_bn_dropout40", 10, 2.4, 3), "SE attention": network("cnn_se", 10, 2.5, 3)}
+    ladder = {label: replace(one, name=label, model=LADDER_NETWORKS[label]) for label, one in thrice.items()}
+    assert "three seeds" in answer_attention({}, ladder, 0).short
+    both = answer_attention(once, ladder, 0).short
+    assert both.startswith("**No difference that its seeds can show.** None of 2")
+    arms = {
+        "cnn_se": {"none": thrice["base"], "symmetries_shift": thrice["base"]},
+        "vgg16_dropout": {"none": once["vgg16"], "symmetries_shift": once["vgg16"]},
+    }
+    assert "make no difference that its seeds can show" in answer_augmentation(arms, 0).short
+
+
+def test_weight_that_buys_nothing_is_said_and_so_is_what_else_differs():
+    rows = [network("cnn_4", 40, 0.5), network("cnn_bn", 10, 2.4), network("vgg16", 11, 22.0)]
+    found = answer_depth({one.name: one for one in rows}, {}, 0)
+    assert "4.8 times the weights: **+6.0" in found.short
+    assert "they also differ in" in found.short and "batch normalization" in found.short
+    assert "The one heavier network, vgg16 (22.0 MB, 97.8 %), with 9.2 times the weights, is not better" in found.short
+    more = [*rows, network("resnet18", 30, 42.0)]
+    short = answer_depth({one.name: one for one in more}, {}, 0).short
+    assert "None of the 2 heavier networks is better on validation; the best of them, vgg16" in short
+    assert "heavier network" not in answer_depth({one.name: one for one in rows[:2]}, {}, 0).short
 
 
 def test_steps_are_the_best_within_each_budget_where_they_better_the_last():
@@ -148,6 +205,8 @@ def test_bytes_are_set_beside_the_anchors():
     drawn = figures.bytes_figure(table, "dark")
     assert sum(len(trace.x) for trace in drawn.data if trace.name and trace.name.startswith("published")) == num_sized
     assert not answer_bytes(table[table["group"] == "published"]).is_answered
+    heavy = table.assign(float32_mb=table["float32_mb"].where(table["name"] != "small", 100.0))
+    assert re.search(r"Inception-like .*: [1-9]\d? % of the float32 bytes", answer_bytes(heavy).answer)
 
 
 def test_twins_with_two_labels_are_named():
