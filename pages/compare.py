@@ -32,7 +32,7 @@ from bloodcell.views.components import (
 )
 from bloodcell.views.figures_f1 import f1_heat_map
 from bloodcell.views.quantities import megabytes, milliseconds
-from bloodcell.views.tables import comparison_table, describe_benchmark, limit_options
+from bloodcell.views.tables import comparison_table, describe_benchmark, leaderboard_table, limit_options
 from bloodcell.views.tables_compare import place_published, untrained_rows
 from bloodcell.views.tables_forms import current_rows, form_points, form_table
 
@@ -188,12 +188,24 @@ def show_scatters(table: pd.DataFrame, kept: pd.DataFrame, time_axis: str, measu
         key="compare_scatter",
         alt="Accuracy on test against size and against time, log axes, with the Pareto front and the published figures",
     )
+    untimed = (
+        [] if by_time.empty else kept.loc[kept[time_column].isna() & kept["test_accuracy"].notna(), "name"].tolist()
+    )
     hint = "Point at a mark to see the same model in both plots."
     missing = "The time axis is empty until times are measured; see below."
     tiny = "" if forms.empty else " Small marks: exported forms, at the size of their file."
     st.caption(f"Models that are on are named and drawn full. {hint if len(panels) > 1 else missing}{tiny}")
+    if untimed:
+        st.caption(f"Not on the time axis, because {describe_untimed(time_axis)}: {', '.join(untimed)}.")
     if not forms.empty:
         show_forms(forms[forms["name"].isin(kept["name"])])
+
+
+def describe_untimed(time_axis: str) -> str:
+    """Say why a trained model may lack a time of this kind."""
+    if time_axis == PUBLISHED_STEP:
+        return "the study printed no time"
+    return "trained since the times were measured; measure them below, or with `./dev python -m bloodcell benchmark`"
 
 
 def show_forms(forms: pd.DataFrame) -> None:
@@ -293,6 +305,7 @@ else:
     show_f1(shown)
     st.header("All numbers", anchor=False)
     numbers = comparison_table(everything)
+    numbers["rank"] = numbers["name"].map(leaderboard_table(timed).set_index("name")["rank"])
     st.dataframe(
         numbers,
         hide_index=True,

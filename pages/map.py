@@ -18,6 +18,7 @@ from bloodcell.views.components import (
     choose,
     data_source_line,
     download_csv,
+    for_projector,
     how_computed,
     keep_choice,
     missing_artifact,
@@ -123,7 +124,7 @@ def show_chart(name: str, table: pd.DataFrame, colouring: str, region: str) -> N
     chart_tab, table_tab = st.tabs(["Map", "Table"], key="map_view")
     with chart_tab:
         st.plotly_chart(
-            figure,
+            for_projector(figure),
             key="map_chart",
             on_select=lambda: take_drawn(name),
             selection_mode=("box", "lasso"),

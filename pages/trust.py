@@ -311,6 +311,12 @@ def show_spoiled(record: Record) -> None:
         f"Named rightly, refused and wrong among answered over the severities of {offered[key]}",
         column_config={name: st.column_config.NumberColumn(format="percent") for name in tables.MEASURES.values()},
     )
+    for one in record["models"]:
+        if one["name"] != record["model"]["name"] and not is_current({"model": one}, cache.load_artifact(one["name"])):
+            st.warning(
+                f"The curve of **{one['name']}** was measured on another state of it than the one that is here now.",
+                icon=":material/history:",
+            )
     st.caption(
         f"Severity 0 is the image as it is. Refusals are those of {record['model']['name']}, whichever model is asked."
     )

@@ -1,5 +1,6 @@
 """Compare: limits, axes, F1, times of this machine, and what is missing."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,23 @@ def test_a_limit_on_time_keeps_the_fast_ones(shelf):
     page.select_slider(key="compare_time").set_value(0.1).run()
     assert (numbers(page)["latency_ms"] <= 0.1).all()
     assert len(numbers(page)) == 2
+
+
+def test_a_rank_is_that_among_all_models(shelf):
+    page = open_compare()
+    ranks = trained(page).set_index("name")["rank"]
+    page.select_slider(key="compare_size").set_value(2.0).run()
+    left = trained(page).set_index("name")["rank"]
+    assert 0 < len(left) < len(ranks) and (left == ranks[left.index]).all() and left.min() > 1
+
+
+def test_models_without_a_time_are_named(shelf):
+    record = json.loads((shelf / "benchmark.json").read_text())
+    record["rows"] = [row for row in record["rows"] if row["name"] != "cnn_se"]
+    (shelf / "benchmark.json").write_text(json.dumps(record))
+    page = open_compare()
+    assert "Not on the time axis, because trained since the times were measured" in said(page)
+    assert said(page).split("Not on the time axis", 1)[1].split("\n")[0].endswith(": cnn_se.")
 
 
 def test_published_times_are_drawn_without_measured_ones(shelf):

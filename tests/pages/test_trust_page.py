@@ -106,6 +106,12 @@ def test_numbers_of_another_state_are_marked(shelf):
     assert f"another state of **{DEFAULT}**" in words(open_trust())
 
 
+def test_a_curve_of_another_state_of_the_model_beside_it_is_marked(shelf):
+    assert "The curve of" not in words(open_trust())
+    add_file(load_artifact("cnn_se"), "guard.npz", b"a guard that was fitted since")
+    assert "The curve of **cnn_se** was measured on another state" in words(open_trust())
+
+
 def test_numbers_of_a_model_that_is_no_longer_the_default_are_marked(shelf):
     write_records(shelf, load_artifact("cnn_4"), load_artifact("cnn_se"))
     assert f"the default model is now **{DEFAULT}**" in words(open_trust())
