@@ -67,6 +67,9 @@ TABLE_COLUMNS: dict[str, Any] = {
     "validation": st.column_config.NumberColumn("Validation", format="%.2f %%", help="Accuracy on val"),
     "f1": st.column_config.NumberColumn("F1", format="%.2f %%", help="Weighted by images"),
     "ece": st.column_config.NumberColumn("ECE", format="%.2f %%", help="Expected calibration error, 15 bins"),
+    "epochs": st.column_config.TextColumn(
+        "Epochs", help="Passes over the training images; “10 of 20” where the recipe plans more: it may reach more"
+    ),
     "parameters": st.column_config.NumberColumn("Parameters", format="localized"),
     "weights_mb": st.column_config.NumberColumn("MB", format="%.3f", help="float32 weights, bytes / 1024²"),
     "published_memory_mb": st.column_config.NumberColumn("MB published", format="%.2f"),

@@ -101,6 +101,13 @@ def complete_recipe(recipe: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in (defaults | dict(recipe)).items() if key not in SPEED_ALONE}
 
 
+def count_epochs(training: Artifact) -> tuple[int, int]:
+    """Return the epochs that a training was asked for, and those that its recipe plans; equal where it is not known."""
+    recipe = RECIPES.get(training.manifest.recipe_name)
+    asked = training.manifest.recipe.get("num_epochs", training.manifest.num_epochs)
+    return asked, asked if recipe is None else recipe.num_epochs
+
+
 def find_common_dataset(shelf: Shelf) -> str | None:
     """Return the MD5 of the dataset file that most artifacts and runs were trained on; None on an empty shelf."""
     counts = Counter(one.manifest.dataset["md5"] for one in (*shelf.artifacts.values(), *shelf.runs.values()))

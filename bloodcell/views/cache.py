@@ -47,6 +47,7 @@ LEADERBOARD_COLUMNS = (
     "published_memory_mb",
     "published_step_time_ms",
     "dataset",
+    "epochs",
 )
 BYTES_PER_MB = 1024**2
 LOOK_S = 0.5
@@ -191,6 +192,7 @@ def leaderboard() -> pd.DataFrame:
     Accuracies, F1 and ECE are fractions; `test_low` and `test_high` bound the Wilson 95 % interval; `weights_mb` is
     float32 parameters in bytes / 1024²; `latency_ms` is the median for one image and `step_time_ms` that of 32, both
     from the LiteRT rows of the benchmark record. What was not measured or published is missing (NaN).
+    `epochs` is text: "20", or "10 of 20" where the recipe plans more than was trained.
     """
     return _once("leaderboard", _look_at_leaderboard).copy(deep=False)  # pandas copies what one of them writes
 
@@ -414,6 +416,8 @@ def _leaderboard(
     _shelf: "Shelf",
     _benchmark: "Benchmark | None",
 ) -> pd.DataFrame:
+    from bloodcell.artifact.trials import count_epochs
+
     timings = benchmark_timings(_benchmark)
     published = load_summary().set_index("name")
     rows: list[dict[str, Any]] = []
@@ -422,6 +426,7 @@ def _leaderboard(
         test, val = artifact.load_evaluation("test"), artifact.load_evaluation("val")
         spec = find_spec(manifest.model)
         study = published.loc[name] if name in published.index else None
+        asked, planned = count_epochs(artifact)
         rows.append(
             {
                 "name": name,
@@ -441,6 +446,7 @@ def _leaderboard(
                 "published_memory_mb": np.nan if study is None else study["memory_mb"],
                 "published_step_time_ms": np.nan if study is None else study["step_time_ms"],
                 "dataset": manifest.dataset["label"],
+                "epochs": f"{asked}" if asked >= planned else f"{asked} of {planned}",
             }
         )
     table = pd.DataFrame(rows, columns=list(LEADERBOARD_COLUMNS))

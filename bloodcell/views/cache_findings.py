@@ -9,7 +9,14 @@ import numpy as np
 import streamlit as st
 
 from bloodcell.artifact import Artifact, Shelf
-from bloodcell.artifact.trials import TrialState, complete_recipe, find_common_dataset, find_repeats, find_trials
+from bloodcell.artifact.trials import (
+    TrialState,
+    complete_recipe,
+    count_epochs,
+    find_common_dataset,
+    find_repeats,
+    find_trials,
+)
 from bloodcell.dataset.twins import Twin, find_twins
 from bloodcell.evaluation.ceiling import Answered, Ceiling, choose_good, find_ceiling
 from bloodcell.evaluation.repeated import gather_trainings
@@ -18,7 +25,6 @@ from bloodcell.inference.ladder_times import LADDER_TIMES_FILE
 from bloodcell.models.catalog import CATALOG
 from bloodcell.models.graphs import find_graph
 from bloodcell.training.experiments import AUGMENTATION_ARMS, EXPERIMENTS, LADDER_NETWORKS
-from bloodcell.training.recipes import RECIPES
 from bloodcell.views import cache
 from bloodcell.views.findings import Finding, Network
 from bloodcell.views.findings_answers import (
@@ -157,13 +163,8 @@ def _gather(name: str, model: str, trainings: tuple[Artifact, ...], latency_ms: 
         trainings[0].manifest.weights_bytes_float32 / cache.BYTES_PER_MB,
         latency_ms,
         complete_recipe(trainings[0].manifest.recipe),
-        _planned_epochs(trainings[0]),
+        count_epochs(trainings[0])[1],
     )
-
-
-def _planned_epochs(training: Artifact) -> int:
-    recipe = RECIPES.get(training.manifest.recipe_name)
-    return 0 if recipe is None else recipe.num_epochs
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

@@ -136,6 +136,7 @@ def comparison_table(table: pd.DataFrame) -> pd.DataFrame:
         ece=100 * table["ece"],
         published_memory_mb=table["published_memory_mb"],
         published_step_time_ms=table["published_step_time_ms"],
+        epochs=table["epochs"],
     )
 
 

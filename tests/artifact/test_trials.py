@@ -6,7 +6,7 @@ import pytest
 from shelf import write_artifact, write_run
 
 from bloodcell.artifact import load_shelf
-from bloodcell.artifact.trials import find_trial, find_trials
+from bloodcell.artifact.trials import count_epochs, find_trial, find_trials
 from bloodcell.training import RECIPES
 from bloodcell.training.experiments import EXPERIMENTS, Trial
 
@@ -83,3 +83,12 @@ def test_a_further_seed_follows_the_recipe_of_its_artifact(tmp_path):
     write_run(tmp_path, seeds[1].run_name, seed=1, recipe_name="study", recipe=shortened)
     assert state(tmp_path, seeds[1]).state == "done"
     assert all(trial.as_artifact for trial in EXPERIMENTS["seeds"].trials)
+
+
+def test_epochs_are_those_asked_for_beside_those_planned(tmp_path):
+    def counted(**fields):
+        return count_epochs(write_artifact(tmp_path, BASE.model, **fields))
+
+    assert counted(recipe_name="study", recipe=STUDY | {"num_epochs": 8}) == (8, 20)
+    assert counted(recipe_name="study", recipe=STUDY) == (20, 20)
+    assert counted(recipe_name="a live training", recipe={"num_epochs": 3}) == (3, 3)

@@ -36,6 +36,7 @@ def make_leaderboard(*rows: tuple[str, str, float, float, float, float]) -> pd.D
         published_memory_mb=np.nan,
         published_step_time_ms=np.nan,
         dataset="a file",
+        epochs="20",
     )
 
 
@@ -92,6 +93,7 @@ def test_comparison_table_is_the_leaderboard_without_its_bar_and_more():
     assert "bar" not in numbers
     assert {"validation", "step_time_ms", "ece", "published_memory_mb", "published_step_time_ms"} <= set(numbers)
     assert numbers["ece"].iloc[0] == pytest.approx(1.0)
+    assert numbers["epochs"].eq("20").all()
 
 
 def test_limits_cut_inside_the_values():

@@ -17,7 +17,7 @@ TRAINED = pd.DataFrame(
             "name": "cnn_4", "family": "cnn", "origin": "study", "published_accuracy": 0.8878, "test_accuracy": 0.96,
             "test_low": 0.95, "test_high": 0.97, "val_accuracy": 0.96, "weighted_f1": 0.96, "parameters": 130_792,
             "weights_mb": 0.499, "latency_ms": 0.07, "step_time_ms": 1.0, "ece": 0.01, "published_memory_mb": 0.51,
-            "published_step_time_ms": 6.65, "dataset": "a file",
+            "published_step_time_ms": 6.65, "dataset": "a file", "epochs": "20",
         }
     ],
     columns=list(cache.LEADERBOARD_COLUMNS),
