@@ -36,7 +36,7 @@ from bloodcell.dataset import (
     load_split,
     prepare_images,
 )
-from bloodcell.errors import ArtifactError, ArtifactNotFoundError, EngineError, TrainingError
+from bloodcell.errors import ArtifactError, ArtifactNotFoundError, EngineError, StorageError, TrainingError
 from bloodcell.evaluation import (
     Evaluation,
     FinerEvaluation,
@@ -286,10 +286,10 @@ def attach_litert(artifact: Artifact) -> Artifact:
         return artifact
     try:
         data = ensure_litert(artifact).read_bytes()
-    except EngineError as error:
-        logger.warning("%s is complete but has no LiteRT form yet. %s", artifact.name, error)
+        return add_file(artifact, LITERT_FILE, data) if len(data) <= LARGEST_SHIPPED_LITERT_BYTES else artifact
+    except (EngineError, StorageError) as error:
+        logger.warning("%s is complete and stored, but without its LiteRT form. %s", artifact.name, error)
         return artifact
-    return add_file(artifact, LITERT_FILE, data) if len(data) <= LARGEST_SHIPPED_LITERT_BYTES else artifact
 
 
 def _find(name: str, kind: str, own: bool) -> Artifact | None:
