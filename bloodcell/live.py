@@ -36,7 +36,7 @@ from bloodcell.training.live import (
     worker_lock_path,
     write_state,
 )
-from bloodcell.training.live_log import LiveLog, choose_cells, read_log
+from bloodcell.training.live_log import LiveLog, choose_cells
 from bloodcell.training.locks import try_lock
 
 if TYPE_CHECKING:
@@ -99,7 +99,6 @@ class Watcher:
         """Choose the cells that are looked at; nothing is written before the first step."""
         self.run = run
         self._log = LiveLog(run.folder)
-        self._known = len(read_log(run.folder).epochs)
         self._num_images = num_images
         self._val = val_split
         self._rows, self._samples = choose_cells(val_split.labels, LOOKED_AT_PER_CLASS, SHOWN_PER_CLASS)
@@ -118,11 +117,10 @@ class Watcher:
         self.say("Compiling the first step")
 
     def on_epoch(self, numbers: dict[str, float]) -> None:
-        """Write down a finished epoch; those of an earlier part are known already."""
+        """Write down a finished epoch; one of an earlier part again, for the log may lack it or count it otherwise."""
         self._epochs_done = int(numbers["epoch"])
         self._seconds += numbers["seconds"]
-        if self._epochs_done > self._known:
-            self._log.write("epoch", **{**numbers, "seconds": self._seconds})
+        self._log.write("epoch", **{**numbers, "seconds": self._seconds})
         self._start_epoch()
 
     def on_batch(self, step: int, num_steps: int, numbers: dict[str, float]) -> None:

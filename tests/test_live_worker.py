@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -197,6 +198,33 @@ def test_pause_holds_stop_ends_and_resume_goes_on(small_dataset, monkeypatch):
     positions = [row["position"] for row in progress.batches]
     assert positions == sorted(set(positions)) and [row["epoch"] for row in progress.epochs] == [1, 2, 3]
     assert load_own_artifact("cnn_3.own1").manifest.num_epochs == 3
+
+
+@pytest.mark.parametrize("checkpoint", [None, b"not one", "that of the first epoch"])
+def test_epochs_that_a_resumed_run_trains_again_are_shown_again(small_dataset, monkeypatch, tmp_path, checkpoint):
+    """The checkpoint is lost, damaged, or older than what was shown: the disk was full when the next one was due."""
+    older = tmp_path / "older.npz"
+    on_epoch = stop_after(2, worker.Watcher.on_epoch)
+
+    def keep_older(self, numbers):
+        if numbers["epoch"] == 1:
+            (found,) = self.run.folder.glob("*.npz")
+            shutil.copyfile(found, older)
+        on_epoch(self, numbers)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(worker.Watcher, "on_epoch", keep_older)
+        run = train_in_this_process()
+    assert [row["epoch"] for row in read_log(run.folder).epochs] == [1, 2]
+    (path,) = run.folder.glob("*.npz")
+    path.unlink()
+    if checkpoint is not None:
+        path.write_bytes(checkpoint if isinstance(checkpoint, bytes) else older.read_bytes())
+    live.resume(1)
+    with try_lock(live.worker_lock_path()):
+        worker.train_run(claim_next())
+    assert find_run(1).state == "done"
+    assert [row["epoch"] for row in read_log(run.folder).epochs] == [1, 2, 3]
 
 
 def test_a_forgotten_pause_makes_room(small_dataset, monkeypatch):
