@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from bloodcell.artifact import Artifact, Predictions
+from bloodcell.artifact import Artifact, Predictions, Shelf
+from bloodcell.artifact.trials import find_repeats
 from bloodcell.dataset import Split, prepare_images
 from bloodcell.evaluation import expected_calibration_error, softmax
 from bloodcell.inference.child import OnProgress
@@ -59,14 +60,8 @@ def measure_combined(
 
 def find_seeds(artifact: Artifact, runs: Mapping[str, Artifact]) -> list[Artifact]:
     """Return the runs that differ from a model's training in the seed alone, one per seed, lowest first."""
-    wanted = artifact.manifest
-    found: dict[int, Artifact] = {}
-    for run in runs.values():
-        one = run.manifest
-        is_same = (one.model, one.recipe, one.dataset["md5"]) == (wanted.model, wanted.recipe, wanted.dataset["md5"])
-        if is_same and one.seed != wanted.seed:
-            found.setdefault(one.seed, run)
-    return [found[seed] for seed in sorted(found)]
+    shelf = Shelf({artifact.name: artifact}, dict(runs))
+    return [one for one in find_repeats(shelf, artifact.name) if one.manifest.seed != artifact.manifest.seed]
 
 
 def measure_seeds(members: Sequence[Artifact]) -> dict[str, Any] | None:

@@ -2,12 +2,14 @@
 
 import dataclasses
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 
 from bloodcell.__main__ import main
-from bloodcell.artifact import Predictions
+from bloodcell.artifact import Predictions, load_shelf
+from bloodcell.artifact.trials import find_repeats
 from bloodcell.dataset import load_split, prepare_images
 from bloodcell.errors import EngineError
 from bloodcell.evaluation import expected_calibration_error, softmax
@@ -15,7 +17,8 @@ from bloodcell.inference import form_accuracy
 from bloodcell.inference.combined import find_seeds, measure_combined, measure_seeds
 from bloodcell.inference.form_accuracy import measure_forms, merge_rows
 from bloodcell.inference.views import make_views
-from tests.shelf import make_predictions, write_artifact
+from bloodcell.training import RECIPES
+from tests.shelf import make_predictions, write_artifact, write_run
 
 
 class ColorEngine:
@@ -126,6 +129,20 @@ def test_seeds_together_are_the_mean_over_trainings(tmp_path):
     assert found["ensemble"]["test"]["count"] == right
     assert found["ensemble"]["test"]["share"] > max(one["test"]["share"] for one in found["single"])
     assert measure_seeds(members[:1]) is None
+
+
+def test_seeds_are_found_whatever_fields_their_recipes_had_when_they_were_recorded(tmp_path):
+    """A field that came later is at its default, and one that changes speed alone does not count, as on Findings."""
+    recipe = asdict(RECIPES["study"])
+    older = {key: value for key, value in recipe.items() if key != "norm_momentum"}
+    write_artifact(tmp_path, "cnn_4", recipe=older)
+    runs = {"s1": recipe, "s2": older, "s3": recipe | {"xla": True}, "s4": recipe | {"norm_momentum": 0.9}}
+    for seed, (tag, one) in enumerate(runs.items(), start=1):
+        write_run(tmp_path, f"cnn_4.{tag}", seed=seed, recipe=one)
+    shelf = load_shelf(tmp_path)
+    found = find_seeds(shelf.artifacts["cnn_4"], shelf.runs)
+    assert [run.manifest.seed for run in found] == [1, 2, 3]
+    assert tuple(found) == find_repeats(shelf, "cnn_4")[1:]
 
 
 def test_the_commands_keep_other_models_rows(artifact, monkeypatch, capsys):
