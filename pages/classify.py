@@ -147,7 +147,8 @@ def show_actions(
         if photo.data is not None and photo.specimen is not None and photo.cells
     ]
     if given:
-        offer_case(given, key="classify_case", coverage=coverage)
+        num_cells = sum(len(photo.cells) for photo in photos)
+        offer_case(given, num_cells, key="classify_case", coverage=coverage, on_kept=brought.start_over)
     download_csv(tables.answers_table(photos, answers, scores), "answers", key="classify_csv")
     st.button("Start over", icon=":material/restart_alt:", on_click=brought.start_over, key="classify_restart")
 

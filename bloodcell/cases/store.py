@@ -76,11 +76,12 @@ class CaseStore(CaseReview):
             and all(w in f"{case.identifier}\n{case.notes}\n{case.signed_by or ''}".casefold() for w in words)
         ]
 
-    def find_case(self, identifier: str) -> str | None:
-        """Return the id of the case with this identifier, None where there is none."""
-        query = sa.select(schema.cases.c.id).where(schema.cases.c.identifier == identifier.strip())
+    def find_case(self, identifier: str) -> CaseSummary | None:
+        """Return the case with this identifier, None where there is none."""
+        query = sa.select(schema.cases).where(schema.cases.c.identifier == _clean_identifier(identifier))
         with self.transaction(writing=False) as connection:
-            return connection.execute(query).scalar()
+            row = connection.execute(query).mappings().first()
+        return None if row is None else summary_of(row)
 
     def add_images(
         self,
@@ -186,8 +187,12 @@ def open_store() -> CaseStore:
         return store
 
 
+def _clean_identifier(identifier: str) -> str:
+    return " ".join(clean_text(identifier).split())
+
+
 def _check_identifier(identifier: str) -> str:
-    cleaned = " ".join(clean_text(identifier).split())
+    cleaned = _clean_identifier(identifier)
     if not 1 <= len(cleaned) <= LONGEST_IDENTIFIER:
         raise ValueError(f"Expected an identifier of 1 to {LONGEST_IDENTIFIER} characters. Received: {identifier!r}")
     return cleaned

@@ -16,8 +16,9 @@ from bloodcell.cases.reports import (
 from bloodcell.cases.store import LONGEST_IDENTIFIER
 from bloodcell.errors import BloodCellError
 from bloodcell.inference import find_litert
+from bloodcell.inference.images import name_page
 from bloodcell.inference.prediction_sets import COVERAGE
-from bloodcell.views import cache
+from bloodcell.views import cache, tables_cases
 from bloodcell.views.components_review import (
     REVIEWER_KEY,
     ask_for_login,
@@ -31,6 +32,8 @@ from bloodcell.views.navigation import PAGES_DIRECTORY
 from bloodcell.views.uploads import IMAGE_TYPES, MAXIMUM_FILES, MAXIMUM_UPLOAD_MB
 
 CASES_PAGE = PAGES_DIRECTORY / "cases.py"
+NAMES_SHOWN = 8
+"""File names that are listed before a case takes the files; the others are counted."""
 _MESSAGE = "cases_message"
 
 
@@ -117,17 +120,26 @@ def add_images(store: CaseStore, case: Case, key: str, is_open: bool) -> None:
             st.rerun()
 
 
-def offer_case(files: Sequence[GivenFile], key: str, coverage: float = COVERAGE) -> None:
+def offer_case(
+    files: Sequence[GivenFile],
+    num_cells: int,
+    key: str,
+    coverage: float = COVERAGE,
+    on_kept: Callable[[], None] | None = None,
+) -> None:
     """Offer to keep files as a case and to review them on the page Cases; of a field all cells, with their boxes.
 
     Args:
         files: With what the reader said of each.
+        num_cells: Cells in them.
         key: Unique, beginning with the page's name.
         coverage: That of the answers, as the page was set to.
+        on_kept: Called once they are in the case, before the page Cases opens.
     """
     with st.popover("Review as a case", icon=":material/fact_check:", key=f"{key}_popover"):
         if ask_for_login(f"{key}_login"):
             return
+        st.markdown(escape_markdown(_describe_files(files, num_cells)))
         identifier = st.text_input(
             "Identifier, your own",
             key=f"{key}_identifier",
@@ -135,18 +147,50 @@ def offer_case(files: Sequence[GivenFile], key: str, coverage: float = COVERAGE)
             placeholder="a new one, or that of an open case",
         )
         st.caption("The images go into the case without their metadata. Nothing leaves this machine.")
-        if not st.button("Keep and review", type="primary", key=f"{key}_go", disabled=not identifier.strip()):
-            return
+        existing, is_ready = None, False
         try:
+            if identifier.strip():
+                existing = open_store().find_case(identifier)
+                is_ready = existing is None or _ask_to_add(existing, key)
+            clicked = st.button("Keep and review", type="primary", key=f"{key}_go", disabled=not is_ready)
+            if not clicked or not is_ready:  # a click that came with another identifier has not seen the question
+                return
             store = open_store()
-            case_id = store.find_case(identifier) or store.create_case(identifier, current_reviewer())
+            case_id = store.create_case(identifier, current_reviewer()) if existing is None else existing.id
             with st.spinner("Reading and answering …"):
                 intake = fill_case(store, case_id, files[:MAXIMUM_FILES], coverage)
             st.session_state[_MESSAGE] = ("success", _report_intake(intake))
         except BloodCellError as error:
             st.error(escape_markdown(str(error)), icon=":material/error:")
             return
+        if on_kept is not None:
+            on_kept()
         st.switch_page(CASES_PAGE, query_params={"case": case_id})
+
+
+def _describe_files(files: Sequence[GivenFile], num_cells: int) -> str:
+    """Return how many cells go into a case, and out of which files."""
+    names = [name_page(file.name, file.page) for file in files[:NAMES_SHOWN]]
+    more = f" and {len(files) - NAMES_SHOWN} more" if len(files) > NAMES_SHOWN else ""
+    return f"{_count(num_cells, 'cell')} of {_count(len(files), 'file')}: {', '.join(names)}{more}"
+
+
+def _ask_to_add(existing: CaseSummary, key: str) -> bool:
+    """Say that a case of this identifier is there, and return whether the reader wants the cells added to it."""
+    name = escape_markdown(existing.identifier)
+    progress = escape_markdown(tables_cases.describe_progress(existing))
+    if existing.state == "signed":
+        st.error(
+            f"The case **{name}** is there already ({progress}) and is locked. Choose another identifier, or reopen "
+            "it on the page Cases.",
+            icon=":material/lock:",
+        )
+        return False
+    st.warning(
+        f"The case **{name}** is there already ({progress}). Add these cells only if they are of the same smear.",
+        icon=":material/folder_open:",
+    )
+    return st.checkbox(f"Add them to the case {name}", key=f"{key}_add_{existing.id}")
 
 
 def fill_case(store: CaseStore, case_id: str, files: Sequence[GivenFile], coverage: float = COVERAGE) -> Intake:
@@ -339,3 +383,7 @@ def _reopen(store: CaseStore, case_id: str, key: str) -> None:
 
 def _report_intake(intake: Intake) -> str:
     return " ".join([intake.describe(), *intake.failed])
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

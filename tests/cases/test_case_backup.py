@@ -63,7 +63,7 @@ def test_a_taken_identifier_is_renamed_and_said_so(store, make_case, other, tmp_
     mine = other.create_case("Smear 1", "Ben")
     assert restore_backup(other, tmp_path / "b").renamed == {"Smear 1": "Smear 1 (restored)"}
     assert {case.identifier for case in other.list_cases()} == {"Smear 1", "Smear 1 (restored)"}
-    assert other.find_case("Smear 1") == mine
+    assert other.find_case("Smear 1").id == mine
 
 
 def test_what_is_no_backup_changes_nothing(store, make_case, tmp_path):

@@ -334,7 +334,8 @@ def test_identifiers_are_the_users_own_and_name_one_case(store):
     odd = 'Präparat № 7 / 血液 — O\'Neil "x" 😀'
     case_id = store.create_case(f"  {odd} ", "Ana")
     assert store.load_case(case_id).identifier == odd
-    assert store.find_case(odd) == case_id and store.find_case("nobody") is None
+    assert store.find_case(odd).id == case_id and store.find_case("nobody") is None
+    assert store.find_case(odd.replace(" ", "  ")).id == case_id, "found by the same rule as it was named"
     with pytest.raises(CaseExistsError, match="already a case"):
         store.create_case(odd, "Ben")
     for wrong in ("", " \n ", "x" * 121, "\x00"):

@@ -301,13 +301,13 @@ def test_settings_of_the_login_that_cannot_be_read_keep_cases_closed(make_case, 
     assert "Cases stay closed" in words(at) and "Smear 1" not in words(at)
 
 
-def test_files_dropped_on_classify_become_a_case(tmp_path, monkeypatch):
-    """The way on from Classify: an identifier, one click, and the review of what was dropped."""
+@pytest.fixture
+def offer(empty_shelf, monkeypatch):
+    """Return a function that drops files beside the way from Classify to a case, and the cases that were opened."""
     import streamlit as st
 
     from bloodcell.cases import encode_pixels
 
-    monkeypatch.setenv("BLOODCELL_ARTIFACTS", str(tmp_path / "none"))
     gone: list[dict] = []
     monkeypatch.setattr(st, "switch_page", lambda page, query_params: gone.append(query_params))
 
@@ -318,15 +318,58 @@ def test_files_dropped_on_classify_become_a_case(tmp_path, monkeypatch):
         from bloodcell.views.intake import GivenFile
 
         files = st.file_uploader("Files", accept_multiple_files=True, key="files")
-        offer_case([GivenFile(file.name, file.getvalue()) for file in files], key="try")
+        given = [GivenFile(file.name, file.getvalue()) for file in files]
+        offer_case(given, len(given), key="try", on_kept=lambda: st.session_state.update(is_over=True))
 
-    at = AppTest.from_function(script, default_timeout=60)
-    at.run()
-    for number in range(3):
-        at.file_uploader[0].upload(f"{number}.png", encode_pixels(make_image(number).pixels), "image/png")
-    at.run()
+    def drop(num_files):
+        at = AppTest.from_function(script, default_timeout=60).run()
+        for number in range(num_files):
+            at.file_uploader[0].upload(f"{number}.png", encode_pixels(make_image(number).pixels), "image/png")
+        return at.run()
+
+    return drop, gone
+
+
+def test_files_dropped_on_classify_become_a_case(offer):
+    """The way on from Classify: what would be kept, an identifier, one click, and the review of what was dropped."""
+    drop, gone = offer
+    at = drop(3)
+    assert "3 cells of 3 files: 0.png, 1.png, 2.png" in words(at)
     assert at.button(key="try_go").disabled
     at.text_input(key="try_identifier").set_value("Smear 9").run()
+    assert not at.warning
     click(at, "Keep and review")
     case = open_store().list_cases()[0]
     assert (case.identifier, case.num_cells, gone) == ("Smear 9", 3, [{"case": case.id}])
+    assert at.session_state["is_over"], "what was kept does not stay on Classify for the next case"
+
+
+def test_many_files_are_named_in_short(offer):
+    drop, _ = offer
+    assert "10 cells of 10 files: 0.png, 1.png, 2.png, 3.png, 4.png, 5.png, 6.png, 7.png and 2 more" in words(drop(10))
+
+
+def test_cells_go_into_a_case_that_is_there_only_after_a_question(offer, make_case):
+    drop, gone = offer
+    case_id = make_case("Smear 1")
+    at = drop(2)
+    at.text_input(key="try_identifier").set_value("Smear 10").run()
+    at.text_input(key="try_identifier").set_value("Smear 1")
+    at.button(key="try_go").click().run()  # typed and clicked at once: the question comes first
+    assert "Smear 1** is there already (open, 0 of 4 cells reviewed)" in words(at)
+    assert at.button(key="try_go").disabled and not gone
+    assert open_store().load_case(case_id).num_cells == 4
+    at.checkbox(key=f"try_add_{case_id}").check().run()
+    click(at, "Keep and review")
+    assert open_store().load_case(case_id).num_cells == 6 and gone == [{"case": case_id}]
+
+
+def test_a_signed_case_takes_nothing_from_classify(offer, make_case):
+    drop, gone = offer
+    case_id = make_case("Smear 1", decided=4)
+    store = open_store()
+    store.sign_off(case_id, "Dr. Ruiz", True, store.newest_record(case_id))
+    at = drop(1)
+    at.text_input(key="try_identifier").set_value("Smear 1").run()
+    assert "signed by Dr. Ruiz" in words(at) and "locked" in words(at)
+    assert at.button(key="try_go").disabled and not gone and "is_over" not in at.session_state

@@ -231,6 +231,28 @@ def test_answers_stay_while_the_reader_visits_another_page(small_artifacts):
     assert not at.exception and not verdict(at) and not at.dataframe
 
 
+def test_what_was_kept_as_a_case_is_not_kept_again_with_the_next(small_artifacts):
+    """One patient's cells stay out of the next patient's case."""
+    from bloodcell.cases import open_store
+
+    at = upload(open_classify(), {"first.png": encode(draw_cell())})
+    assert "1 cell of 1 file: first.png" in words(at)
+    at.text_input(key="classify_case_identifier").set_value("Patient 1").run()
+    at.button(key="classify_case_go").click().run()
+    assert not at.exception and at.query_params["case"] == open_store().find_case("Patient 1").id
+    at.switch_page("pages/classify.py").run()
+    assert not verdict(at) and not at.dataframe
+    upload(at, {"second.png": encode(draw_cell(64, 64))})
+    assert "1 cell of 1 file: second.png" in words(at)
+    at.text_input(key="classify_case_identifier").set_value("Patient 2").run()
+    at.button(key="classify_case_go").click().run()
+    files = {
+        case.identifier: [cell.file for cell in open_store().load_case(case.id).cells]
+        for case in open_store().list_cases()
+    }
+    assert files == {"Patient 1": ["first.png"], "Patient 2": ["second.png"]}
+
+
 def test_a_removed_file_is_forgotten(small_artifacts):
     at = upload(open_classify(), {"one.png": encode(draw_cell()), "two.jpg": encode(draw_cell(), "JPEG")})
     at.file_uploader[0].set_value([]).run()
