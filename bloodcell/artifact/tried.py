@@ -13,6 +13,8 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Literal, get_args
 
+from bloodcell.artifact.writer import lock_folder
+from bloodcell.errors import StorageError
 from bloodcell.files import artifacts_directory, write_atomically
 
 logger = logging.getLogger(__name__)
@@ -45,23 +47,38 @@ class Tried:
     note: str = ""
 
 
+COLUMNS = tuple(field.name for field in fields(Tried))
+
+
 def load_tried(directory: Path | None = None) -> list[Tried]:
     """Return what was tried, in the order of the file; lines that cannot be read are said in the log and left out."""
     path = (directory or artifacts_directory()) / TRIED_FILE
-    try:
-        rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"), newline="")))
-    except FileNotFoundError:
-        return []
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        logger.warning("%s cannot be read (%s). Restore it.", path, error)
-        return []
-    found = []
-    for number, row in enumerate(rows, start=2):
-        try:
-            found.append(_read(row))
-        except (KeyError, TypeError, ValueError) as error:
-            logger.warning("%s, line %d is no trial (%s) and is left out.", path, number, error)
-    return found
+    trials, problems = _read_table(path)
+    for problem in problems:
+        logger.warning("%s, %s; what cannot be read is left out.", path, problem)
+    return trials
+
+
+def add_tried(one: Tried, directory: Path | None = None) -> list[Tried]:
+    """Put one trial into the table as `put_tried` does, and return the whole table.
+
+    Raises:
+        StorageError: Something in the table cannot be read, so that it would be lost; the disk is full or the folder
+            cannot be written. What is there is untouched.
+    """
+    folder = directory or artifacts_directory()
+    path = folder / TRIED_FILE
+    with lock_folder(folder):
+        trials, problems = _read_table(path)
+        if problems:
+            more = f" ({len(problems) - 1} more like it)" if len(problems) > 1 else ""
+            raise StorageError(
+                f"{path}, {problems[0]}{more}. Writing the table anew would lose that, so nothing was stored. Expected "
+                f"UTF-8 text with commas and the columns {', '.join(COLUMNS)}: correct it, or move it away."
+            )
+        trials = put_tried(trials, one)
+        save_tried(trials, folder)
+    return trials
 
 
 def save_tried(trials: Iterable[Tried], directory: Path | None = None) -> Path:
@@ -72,7 +89,7 @@ def save_tried(trials: Iterable[Tried], directory: Path | None = None) -> Path:
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([field.name for field in fields(Tried)])
+    writer.writerow(COLUMNS)
     for one in trials:
         writer.writerow([f"{value:.6f}" if isinstance(value, float) else value for value in astuple(one)])
     path = (directory or artifacts_directory()) / TRIED_FILE
@@ -88,7 +105,37 @@ def put_tried(trials: list[Tried], one: Tried) -> list[Tried]:
     return [one if index == same[0] else old for index, old in enumerate(trials)]
 
 
+def _read_table(path: Path) -> tuple[list[Tried], list[str]]:
+    """Return the trials of a file, and what of it is none, in words that begin with a line; without a file, nothing."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return [], []
+    except OSError as error:
+        return [], [f"line 1 cannot be read ({error.strerror or error})"]
+    try:
+        reader = csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""))
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        return [], [f"line {line} is no UTF-8 text (byte 0x{data[error.start]:02x})"]
+    trials, problems = [], []
+    try:
+        if data and set(reader.fieldnames or ()) != set(COLUMNS):
+            problems.append(f"line 1 names other columns ({', '.join(reader.fieldnames or ())})")
+        if set(COLUMNS) <= set(reader.fieldnames or ()):
+            for row in reader:
+                try:
+                    trials.append(_read(row))
+                except (TypeError, ValueError) as error:
+                    problems.append(f"line {reader.line_num} is no trial ({error})")
+    except csv.Error as error:
+        problems.append(f"line {reader.line_num} cannot be read ({error})")
+    return trials, problems
+
+
 def _read(row: dict[str, str]) -> Tried:
+    if None in row:
+        raise ValueError(f"expected {len(COLUMNS)} cells")
     accuracy = float(row["val_accuracy"])
     if not (math.isfinite(accuracy) and 0 <= accuracy <= 1):
         raise ValueError(f"val_accuracy {row['val_accuracy']} is outside [0, 1]")

@@ -30,14 +30,16 @@ def add_parser(subparsers: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Note a trial where one is given, and show the table."""
-    from bloodcell.artifact.tried import load_tried, put_tried, save_tried
+    from bloodcell.artifact.tried import TRIED_FILE, add_tried, load_tried
+    from bloodcell.files import artifacts_directory
 
-    trials = load_tried()
     if options.what:
-        trials = put_tried(trials, _read_trial(options))
-        say(f"Stored in {save_tried(trials)}.")
+        trials = add_tried(_read_trial(options))
+        say(f"Stored in {artifacts_directory() / TRIED_FILE}.")
     elif options.source or options.val is not None:
         options.parser.error("say in words what was tried")
+    else:
+        trials = load_tried()
     if options.json:
         print_json([asdict(one) for one in trials])
     elif trials:

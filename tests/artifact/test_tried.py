@@ -2,13 +2,15 @@
 
 import csv
 import json
+import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from bloodcell.__main__ import main
-from bloodcell.artifact.tried import Tried, load_tried, save_tried
+from bloodcell.artifact.tried import Tried, add_tried, load_tried, save_tried
 from tests.shelf import write_artifact
 
 APP = Path(__file__).parents[2] / "app.py"
@@ -73,6 +75,46 @@ def test_a_damaged_line_costs_no_other(folder, caplog):
         stream.write("bad,hemanet_nano,,60,1.98,yes,\nworse,hemanet_nano,,60,0.98,perhaps,\nshort\n")
     assert [one.what for one in load_tried(folder)] == ["good"]
     assert caplog.text.count("left out") == 3
+
+
+HEADER = "what,model,source,num_epochs,val_accuracy,kept,note\n"
+LINE = "wider,hemanet_nano,,60,0.980000,no,costs time\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ((HEADER + LINE).replace(",", ";").encode(), r"line 1 names other columns \(what;model;"),
+        ((HEADER + LINE + LINE.replace("costs", "Größe")).encode("latin-1"), "line 3 is no UTF-8 text"),
+        ((HEADER + LINE + LINE.replace("0.98", "98")).encode(), r"line 3 is no trial \(val_accuracy 98"),
+        ((HEADER + LINE + "short\n" + LINE + "short\n").encode(), r"line 3 is no trial .* \(1 more like it\)"),
+        ((HEADER + LINE.replace("costs", "slow, costs")).encode(), "line 2 is no trial"),
+        ((HEADER.replace("note", "note,by") + LINE.replace("time", "time,me")).encode(), "line 1 names other columns"),
+        ((HEADER + LINE).encode("utf-16"), "line 1 is no UTF-8 text"),
+    ],
+)
+def test_a_table_that_cannot_be_read_whole_is_not_written_anew(folder, capsys, data, words):
+    """As a spreadsheet may have saved it: with semicolons, in another encoding, with a column of its own."""
+    folder.mkdir()
+    (folder / "tried.csv").write_bytes(data)
+    assert main(["tried", "longer", "--val", "98.4", "--model", "hemanet_nano"]) == 1
+    said = capsys.readouterr().err
+    assert re.search(words, said) and "nothing was stored" in said
+    assert (folder / "tried.csv").read_bytes() == data
+
+
+def test_a_table_of_a_spreadsheet_in_utf_8_is_read(folder):
+    folder.mkdir()
+    (folder / "tried.csv").write_bytes((HEADER + LINE).replace("\n", "\r\n").encode("utf-8-sig"))
+    assert main(["tried", "longer", "--val", "98.4", "--model", "hemanet_nano"]) == 0
+    assert [(one.what, one.note) for one in load_tried()] == [("wider", "costs time"), ("longer", "")]
+
+
+def test_trials_noted_at_once_all_stay(folder):
+    trials = [Tried(f"trial {number}", "hemanet_nano", "", 60, 0.98, "no") for number in range(12)]
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(add_tried, trials))
+    assert sorted(load_tried(), key=trials.index) == trials
 
 
 def test_reports_shows_the_trials_of_our_family_alone(folder):
