@@ -67,7 +67,7 @@ def verify(options: argparse.Namespace) -> int:
 
 
 def link(options: argparse.Namespace) -> int:
-    """Match originals to rows by pixels, keep the finer types in the cache, and compare them with the package's."""
+    """Match originals to rows by pixels, add the finer types to the cache, and compare them with the package's."""
     from tqdm import tqdm
 
     from bloodcell.dataset.linking import link_originals
@@ -83,7 +83,8 @@ def link(options: argparse.Namespace) -> int:
     say(
         f"{num_matched:,} of {found.num_files:,} images are in the dataset, {found.num_close:,} of them with slightly "
         f"other pixels; the names of {sum(found.subtypes.values()):,} rows tell a finer type. The package's table says "
-        f"the same of {found.num_agreeing:,}, nothing of {found.num_new:,}, and otherwise of {len(found.differing):,}."
+        f"the same of {found.num_agreeing:,}, nothing of {found.num_new:,}, and otherwise of {len(found.differing):,}. "
+        f"{found.num_added:,} of these rows were not linked before; {found.num_linked:,} are linked in all."
     )
     print_json({**asdict(found), "table": None if found.table is None else str(found.table)})
     return 0

@@ -5,6 +5,8 @@ moved a few of them, the nearest row counts if it differs by no more than two gr
 cells are never that alike.
 """
 
+import csv
+import io
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
@@ -25,7 +27,7 @@ from bloodcell.dataset.subtypes import (
     linked_table_path,
     read_subtypes,
 )
-from bloodcell.errors import DatasetNotFoundError, ImageError
+from bloodcell.errors import DatasetDamagedError, DatasetNotFoundError, ImageError
 from bloodcell.files import write_atomically
 
 LARGEST_DIFFERENCE = 2.0
@@ -51,6 +53,7 @@ class Link:
         num_contradicting: Rows left out because their label is of another class than the file's name says.
         num_agreeing, num_new: Rows of which the package's own table says the same, and nothing.
         differing: Rows, as "split row: ours, theirs", of which it says otherwise.
+        num_added, num_linked: Rows that the linked table holds now and did not before, and all that it holds.
         table: Where the rows were written; None where no name told a finer type.
     """
 
@@ -64,6 +67,8 @@ class Link:
     num_agreeing: int
     num_new: int
     differing: tuple[str, ...]
+    num_added: int
+    num_linked: int
     table: Path | None
 
 
@@ -105,12 +110,15 @@ class _Rows:
 def link_originals(folder: Path, on_progress: Callable[[int, int], None] | None = None) -> Link:
     """Match the original images in a folder to the dataset's rows, and keep the finer types for `find_subtypes`.
 
+    What was linked before, from other folders, stays; what is found now counts for a row that was linked already.
+
     Args:
         folder: A copy of the originals, or some of them, under their own names, in any folders.
         on_progress: Called with files done and files in all.
 
     Raises:
         DatasetNotFoundError: There is no such folder, no image in it, or no dataset.
+        DatasetDamagedError: What was linked before cannot be read.
         StorageError: The cache cannot be written.
     """
     folder = Path(folder).expanduser()
@@ -119,6 +127,7 @@ def link_originals(folder: Path, on_progress: Callable[[int, int], None] | None 
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
     if not paths:
         raise DatasetNotFoundError(f"{folder} holds no image file. Expected the originals (PBC), as BNE_48823.jpg.")
+    _read_linked()  # before minutes of work, not after
     rows = _Rows([load_split(name) for name in SPLITS])
     counts: Counter[str] = Counter()
     named: dict[int, str] = {}
@@ -133,10 +142,7 @@ def link_originals(folder: Path, on_progress: Callable[[int, int], None] | None 
             on_progress(min(done * _GROUP, len(paths)), len(paths))
     kept = {row: name for row, name in named.items() if FINER_CLASSES[FINER_NAMES.index(name)] == rows.labels[row]}
     agreeing, new, differing = _compare(kept, rows)
-    table = linked_table_path() if kept else None
-    if table is not None:
-        lines = ((*rows.places[row], int(rows.hashes[row]), name) for row, name in sorted(kept.items()))
-        write_atomically(table, format_subtypes(lines).encode())
+    num_added, num_linked = _store([(*rows.places[row], int(rows.hashes[row]), name) for row, name in kept.items()])
     return Link(
         num_files=len(paths),
         num_unreadable=counts["unreadable"],
@@ -148,7 +154,9 @@ def link_originals(folder: Path, on_progress: Callable[[int, int], None] | None 
         num_agreeing=agreeing,
         num_new=new,
         differing=differing,
-        table=table,
+        num_added=num_added,
+        num_linked=num_linked,
+        table=linked_table_path() if kept else None,
     )
 
 
@@ -201,6 +209,44 @@ def _compare(kept: dict[int, str], rows: _Rows) -> tuple[int, int, tuple[str, ..
             split, place = rows.places[row]
             differing.append(f"{split} {place}: {FINER_NAMES[known]} in the package, {name} in the folder")
     return agreeing, new, tuple(differing)
+
+
+def _store(found: list[tuple[str, int, int, str]]) -> tuple[int, int]:
+    """Add rows, as (split, row, hash, finer type), to the linked table; return how many are new, and all there are."""
+    before = _read_linked()
+    hashes = {image_hash for _, _, image_hash, _ in found}
+    lines = [*found, *(line for line in before if line[2] not in hashes)]
+    if found:
+        lines.sort(key=lambda line: (SPLITS.index(line[0]), *line[1:]))
+        write_atomically(linked_table_path(), format_subtypes(lines).encode())
+    known = {image_hash for _, _, image_hash, _ in before}
+    return sum(image_hash not in known for _, _, image_hash, _ in found), len(lines)
+
+
+def _read_linked() -> list[tuple[str, int, int, str]]:
+    """Return what was linked before, as (split, row, hash, finer type); nothing where nothing was.
+
+    Raises:
+        DatasetDamagedError: It cannot be read.
+    """
+    path = linked_table_path()
+    if not path.is_file():
+        return []
+    try:
+        read_subtypes(path)
+        rows = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"), newline=""))
+        return [_read_line(row) for row in rows]
+    except (DatasetDamagedError, KeyError, TypeError, ValueError) as error:
+        raise DatasetDamagedError(
+            f"{path}, which holds what was linked before, cannot be read ({error}). Delete it, and link every folder "
+            "again."
+        ) from error
+
+
+def _read_line(row: dict[str, str]) -> tuple[str, int, int, str]:
+    if row["split"] not in SPLITS:
+        raise ValueError(f"expected one of {', '.join(SPLITS)}, found {row['split']!r}")
+    return row["split"], int(row["row"]), int(row["image_hash"], 16), _NAME_OF_CODE[row["subtype"].upper()]
 
 
 def _fingerprint(images: np.ndarray) -> np.ndarray:

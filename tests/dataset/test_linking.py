@@ -11,7 +11,7 @@ from bloodcell.__main__ import main
 from bloodcell.dataset import FINER_NAMES, UNKNOWN, find_subtypes, load_split
 from bloodcell.dataset.linking import link_originals
 from bloodcell.dataset.subtypes import linked_table_path
-from bloodcell.errors import DatasetNotFoundError
+from bloodcell.errors import DatasetDamagedError, DatasetNotFoundError
 
 
 @pytest.fixture
@@ -67,6 +67,48 @@ def test_nothing_learned_writes_nothing(originals):
         path.unlink()
     assert link_originals(originals).table is None
     assert not linked_table_path().exists()
+
+
+def test_a_second_folder_adds_to_the_first(originals, tmp_path, capsys):
+    """What is found anew counts: one more cell, and another name for a cell that was linked already."""
+    first = link_originals(originals)
+    assert (first.num_added, first.num_linked) == (2, 2)
+    second = tmp_path / "second"
+    second.mkdir()
+    split = load_split("train")
+    rows = np.flatnonzero(split.labels == 6)
+    Image.fromarray(split.images[rows[2]]).save(second / "SNE_7.png")
+    (originals / "neutrophil" / "BNE_1.png").rename(second / "SNE_1.png")
+    assert main(["data", "link", str(second)]) == 0
+    output = capsys.readouterr()
+    found = json.loads(output.out)
+    assert (found["num_added"], found["num_linked"]) == (1, 3)
+    assert "1 of these rows were not linked before; 3 are linked in all." in output.err
+    words = ["segmented neutrophil"] * 3
+    assert [FINER_NAMES[one] for one in find_subtypes(split)[rows[:3]]] == words
+    assert len(linked_table_path().read_text().splitlines()) == 4
+    before = linked_table_path().read_bytes()
+    again = link_originals(second)
+    assert (again.num_added, again.num_linked, linked_table_path().read_bytes()) == (0, 3, before)
+
+
+def test_a_folder_that_tells_nothing_leaves_what_was_linked(originals):
+    link_originals(originals)
+    before = linked_table_path().read_bytes()
+    for path in originals.rglob("[BSMP]?*_[12356].*"):
+        path.unlink()
+    found = link_originals(originals)
+    assert (found.table, found.num_added, found.num_linked) == (None, 0, 2)
+    assert linked_table_path().read_bytes() == before
+
+
+@pytest.mark.parametrize("text", ["split;row\n", "split,row,image_hash,subtype\nholdout,1,0f,BNE\n", "x\n"])
+def test_what_was_linked_and_cannot_be_read_is_not_replaced(originals, text):
+    linked_table_path().parent.mkdir(parents=True)
+    linked_table_path().write_text(text)
+    with pytest.raises(DatasetDamagedError, match="Delete it, and link every folder again"):
+        link_originals(originals)
+    assert linked_table_path().read_text() == text
 
 
 def test_real_originals_agree_with_the_package(real_dataset, real_samples, tmp_path):
