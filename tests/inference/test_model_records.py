@@ -156,3 +156,49 @@ def test_the_commands_keep_other_models_rows(artifact, monkeypatch, capsys):
     (folder / "combined.json").write_text(json.dumps(record))
     assert main(["measure", "combined", "--json"]) == 0
     assert [row["model"]["name"] for row in json.loads(capsys.readouterr().out)["rows"]] == [artifact.name, "zzz"]
+
+
+def measure_one(what, artifact, monkeypatch):
+    """Return how `measure forms` or `measure combined` of one model ends; the measuring itself is quick."""
+    monkeypatch.setenv("BLOODCELL_ARTIFACTS", str(artifact.directory.parent))
+    monkeypatch.setattr("bloodcell.inference.engine.load_engine", lambda artifact: ColorEngine(0))
+    monkeypatch.setattr(
+        form_accuracy,
+        "measure_forms",
+        lambda artifacts, splits, **_: [
+            {"model": {"name": one.name, "files": {}}, "precision": "int8", "error": "It crashes."} for one in artifacts
+        ],
+    )
+    return main(["measure", what, artifact.name])
+
+
+def make_record(names, md5="f" * 32):
+    dataset = {"kind": "official", "md5": md5, "label": "the official file"}
+    rows = [{"model": {"name": name, "files": {}}, "precision": "int8"} for name in names]
+    return json.dumps({"date": "2026-01-01", "model": None, "dataset": dataset, "rows": rows})
+
+
+@pytest.mark.parametrize("what", ["forms", "combined"])
+def test_rows_that_were_measured_on_another_file_are_not_thrown_away(artifact, monkeypatch, capsys, what):
+    path = artifact.directory.parent / f"{what}.json"
+    path.write_text(make_record(["cnn_4", "vgg16"]))
+    before = path.read_bytes()
+    assert measure_one(what, artifact, monkeypatch) == 1
+    said = capsys.readouterr().err
+    assert "holds rows of vgg16, measured on the official file" in said and f"move {what}.json away" in said
+    assert "Eight views" not in said  # it is said before minutes of work
+    assert path.read_bytes() == before
+    path.write_text(make_record(["cnn_4"]))
+    assert measure_one(what, artifact, monkeypatch) == 0  # nothing is lost
+    record = json.loads(path.read_text())
+    assert record["dataset"]["md5"] != "f" * 32 and [row["model"]["name"] for row in record["rows"]] == ["cnn_4"]
+
+
+@pytest.mark.parametrize("what", ["forms", "combined"])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"date": "", "model": null, "dataset": {"md5": ""}}'])
+def test_a_record_that_cannot_be_read_is_not_replaced(artifact, monkeypatch, capsys, what, text):
+    path = artifact.directory.parent / f"{what}.json"
+    path.write_text(text)
+    assert measure_one(what, artifact, monkeypatch) == 1
+    assert f"{what}.json cannot be read as a record" in capsys.readouterr().err
+    assert path.read_text() == text
