@@ -369,9 +369,14 @@ def _answer(
     reasons: tuple[str, ...],
     artifact: Artifact,
 ) -> Answer:
-    """Return the answer on an image that was let by; a set of one type names it, whatever the views say on average."""
+    """Return the answer on an image that was let by: its most probable type, which is always in the set.
+
+    The set of a model without a guard of its own comes from the image as it is; the views may favour another type.
+    """
     class_names = artifact.manifest.class_names
-    best = class_names.index(possible[0]) if len(possible) == 1 else int(y_score.argmax())
+    best = int(y_score.argmax())
+    if class_names[best] not in possible:
+        possible = (class_names[best], *possible)
     return Answer(
         file=file,
         status=status,

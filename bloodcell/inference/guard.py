@@ -9,7 +9,8 @@ Three looks, in this order, each with a limit chosen on val:
    et al. 2018, https://arxiv.org/abs/1807.03888), with a limit for all but one in a thousand. Networks that do not
    pool a last feature map go without this look.
 3. The conformal set (`prediction_sets`) of the probabilities averaged over the eight symmetric views; a set of several
-   types is "uncertain".
+   types is "uncertain", and so is an empty one, where no type is as probable as the coverage asks for. Two of the
+   latter's types remain possible; at the default coverage no test cell has one.
 
 Tried on a four-epoch network and val alone for the second look, and not kept: relative Mahalanobis distance (Ren et al.
 2021), distances with a covariance per class, the tenth nearest neighbour, energy (Liu et al. 2020) and the highest
@@ -31,7 +32,13 @@ from bloodcell.inference.engine import Engine, Outputs
 from bloodcell.inference.guard_density import Mixture
 from bloodcell.inference.guard_pixels import GROUPS, PixelDescription, describe_pixels
 from bloodcell.inference.guard_words import explain_features, explain_pixels, explain_set, is_no_cell
-from bloodcell.inference.prediction_sets import COVERAGE, threshold_of_scores
+from bloodcell.inference.prediction_sets import (
+    COVERAGE,
+    explain_unreached,
+    list_possible,
+    reaches_threshold,
+    threshold_of_scores,
+)
 from bloodcell.inference.views import compute_view_probabilities
 
 GUARD_FILE = "guard.npz"
@@ -175,19 +182,22 @@ class Guard:
             if not is_near:
                 examined.append(Examination("unfamiliar", (), (explain_features(),), strangeness))
                 continue
-            possible = _list_possible(next(views), int(answer), threshold)
+            mean = next(views)
+            possible = _list_possible(mean, int(answer), threshold)
             if len(possible) == 1:
                 examined.append(Examination("ok", possible, (), strangeness))
-            else:
-                reason = explain_set([names[index] for index in possible], coverage)
-                examined.append(Examination("uncertain", possible, (reason,), strangeness))
+                continue
+            types = [names[index] for index in possible]
+            is_reached = reaches_threshold(mean, threshold)
+            reason = explain_set(types, coverage) if is_reached else explain_unreached(types, threshold, coverage)
+            examined.append(Examination("uncertain", possible, (reason,), strangeness))
         return examined
 
 
 def _list_possible(y_score: np.ndarray, answer: int, threshold: float) -> tuple[int, ...]:
     """Return the classes of a set, most probable first; the network's answer on the image as it is stays in it."""
-    order = np.argsort(-y_score, kind="stable")
-    return tuple(int(index) for index in order if y_score[index] >= threshold or index == answer)
+    possible = {*list_possible(y_score, threshold), answer}
+    return tuple(sorted(possible, key=lambda index: -y_score[index]))
 
 
 def has_guard(artifact: Artifact) -> bool:

@@ -38,10 +38,39 @@ def threshold_of_scores(true_scores: np.ndarray, coverage: float) -> float:
 
 
 def predict_set(y_score: np.ndarray, threshold: float, class_names: Sequence[str]) -> tuple[str, ...]:
-    """Return the classes of one image's set, most probable first; the first is always in it.
+    """Return the classes of one image's set by name, most probable first; see `list_possible`."""
+    return tuple(class_names[index] for index in list_possible(y_score, threshold))
+
+
+def list_possible(y_score: np.ndarray, threshold: float) -> list[int]:
+    """Return the classes of one image's set by index, most probable first; there is at least one.
+
+    Where none reaches the threshold, the two most probable remain possible: one alone would look certain.
 
     Args:
         y_score: (classes,) probabilities of one image.
     """
     order = np.argsort(-y_score, kind="stable")
-    return tuple(class_names[index] for place, index in enumerate(order) if place == 0 or y_score[index] >= threshold)
+    num_possible = int((y_score >= threshold).sum()) if reaches_threshold(y_score, threshold) else 2
+    return [int(index) for index in order[:num_possible]]
+
+
+def reaches_threshold(y_score: np.ndarray, threshold: float) -> bool:
+    """Whether any class is probable enough for the set of an image; the lower the coverage, the fewer images have one.
+
+    Args:
+        y_score: (classes,) probabilities of one image.
+    """
+    return bool(y_score.max() >= threshold)
+
+
+def explain_unreached(names: Sequence[str], threshold: float, coverage: float) -> str:
+    """Return the reason for an uncertain answer where no class reaches the threshold.
+
+    Args:
+        names: The most probable classes, which remain possible.
+    """
+    return (
+        f"No type is as probable as {100 * coverage:g} % coverage asks for ({100 * threshold:.1f} %); the most "
+        f"probable are {' and '.join(names)}."
+    )

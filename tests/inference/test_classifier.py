@@ -10,18 +10,21 @@ from PIL import Image
 from shelf import write_artifact, write_benchmark, write_shelf
 
 from bloodcell.artifact import load_artifact, load_shelf
-from bloodcell.dataset import CLASS_NAMES, load_split
+from bloodcell.dataset import CLASS_NAMES, load_split, prepare_images
 from bloodcell.errors import ArtifactNotFoundError
 from bloodcell.evaluation import softmax
 from bloodcell.inference import load_engine, read_image
 from bloodcell.inference.benchmark import load_benchmark
 from bloodcell.inference.classifier import (
+    AskedCell,
+    answer_cells,
     choose_default_model,
     classify_files,
     classify_image,
     compute_probabilities,
     set_threshold,
 )
+from bloodcell.inference.finder_frame import frame_cell
 from bloodcell.inference.prediction_sets import fit_set_threshold, predict_set
 
 
@@ -84,6 +87,27 @@ def test_files_are_answered_in_order_and_bad_ones_stop_nothing(artifact, engine,
             np.testing.assert_allclose(list(answer.probabilities.values()), y_score, atol=1e-5)
             assert answer.prediction_set[0] == answer.label
             assert answer.reasons == ()
+
+
+def test_with_eight_views_the_label_is_the_most_probable_on_average(artifact, split):
+    """The headline says what the bars and the table say, whatever the image alone would have said."""
+    inputs = prepare_images(split.images[:1])
+
+    class Turning:
+        """Sure of a basophil in the image as it is, less sure of a monocyte in every other view of it."""
+
+        gives_subtypes = False
+
+        def compute_logits(self, batch):
+            is_plain = [np.array_equal(image, inputs[0]) for image in batch]
+            return np.array([np.eye(8)[0] * 20 if plain else np.eye(8)[5] * 5 for plain in is_plain], np.float32)
+
+    asked = [AskedCell("a", frame_cell(split.images[0]))]
+    (plain,), (views,) = (answer_cells(asked, artifact, Turning(), None, 0.5, views) for views in (False, True))
+    assert plain.label == "basophil"
+    assert views.label == "monocyte" == max(views.probabilities, key=views.probabilities.__getitem__)
+    assert views.probability == views.probabilities["monocyte"]
+    assert views.prediction_set[0] == "monocyte"
 
 
 def test_each_page_of_a_file_gets_an_answer(artifact, engine, split, tmp_path):
@@ -170,7 +194,8 @@ def test_set_threshold_by_hand():
 
 def test_a_set_is_never_empty_and_most_probable_first():
     names = ("a", "b", "c")
-    assert predict_set(np.array([0.2, 0.5, 0.3]), 0.9, names) == ("b",)
+    assert predict_set(np.array([0.2, 0.5, 0.3]), 0.4, names) == ("b",)
+    assert predict_set(np.array([0.2, 0.5, 0.3]), 0.9, names) == ("b", "c"), "none is sure enough: not one alone"
     assert predict_set(np.array([0.2, 0.5, 0.3]), 0.25, names) == ("b", "c")
     assert predict_set(np.array([0.2, 0.5, 0.3]), 0.0, names) == ("b", "c", "a")
 

@@ -128,7 +128,11 @@ def test_every_image_is_judged_by_itself(guard, cells):
 
 
 def test_a_wider_coverage_leaves_more_types_possible(guard, cells):
-    sizes = [sum(len(one.possible) for one in guard.examine(cells, coverage)) for coverage in (0.5, 0.8, 0.95)]
+    def count(coverage):
+        examined = guard.examine(cells, coverage)
+        return sum(len(one.possible) for one in examined if not any("No type" in reason for reason in one.reasons))
+
+    sizes = [count(coverage) for coverage in (0.5, 0.8, 0.95)]
     assert sizes[0] <= sizes[1] <= sizes[2]
     with pytest.raises(ValueError, match="coverage"):
         guard.examine(cells[:1], 1.0)
@@ -149,6 +153,22 @@ def test_uncertain_means_several_types_and_lists_them(doubtful, cells):
         if one.status == "uncertain":
             assert all(CLASS_NAMES[index] in one.reasons[0] for index in one.possible)
             assert "97 % coverage" in one.reasons[0]
+
+
+def test_a_cell_of_which_no_type_is_probable_enough_is_uncertain(guard, cells):
+    """The lower the coverage, the higher the probability that it asks for: what falls short is not answered."""
+    values = vars(guard.parameters) | {"true_scores": np.linspace(0.99999, 1, 200)}
+    sure = type(guard)(GuardParameters(**values), guard.artifact, guard.engine)
+    examined = [one for one in sure.examine(cells, 0.9) if one.possible]
+    unreached = [one for one in examined if one.reasons]
+    assert unreached and len(unreached) < len(examined), "some reach it, others do not"
+    for one in unreached:
+        assert one.status == "uncertain" and len(one.possible) in (2, 3)
+        assert "No type is as probable as 90 % coverage asks for (100.0 %)" in one.reasons[0]
+        assert CLASS_NAMES[one.possible[0]] in one.reasons[0]
+    image = read_image(encode(cells[[one.status for one in sure.examine(cells, 0.9)].index("uncertain")]), "a.png")
+    answer = classify_image(image, sure.artifact, sure.engine, sure, 0.9)
+    assert answer.label is None and answer.probabilities is not None and len(answer.prediction_set) > 1
 
 
 def test_features_far_from_every_class_are_unfamiliar(guard, cells):
