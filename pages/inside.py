@@ -232,6 +232,9 @@ def show_top_cells(name: str, layer: str, channel: int, shape: tuple[int, ...]) 
             st.session_state["inside_wants_channels"] = name
             st.rerun()
         return
+    if layer not in found:
+        st.caption("This is the image itself; the channels of the layers behind it are ranked.")
+        return
     draw_top_cells(found[layer], channel, shape)
 
 

@@ -20,13 +20,14 @@ def show_step(number: int, step: Step, lesson: Lesson) -> None:
         st.markdown(f"**{number}. {step.title}** :gray[· {step.minutes} min]")
         st.markdown(fill_text(step.task, find_fact))
         show_needs(step)
-        with st.container(key=f"lessons_go_{lesson.key}_{number}"):
-            st.page_link(
-                step.path,
-                label=step.link,
-                icon=":material/arrow_outward:",
-                query_params={key: _as_parameter(value) for key, value in step.parameters.items()},
-            )
+        with st.container(key=f"lessons_go_{lesson.key}_{number}", horizontal=True):
+            for label, parameters in step.links:
+                st.page_link(
+                    step.path,
+                    label=label,
+                    icon=":material/arrow_outward:",
+                    query_params={key: _as_parameter(value) for key, value in parameters.items()},
+                )
         with st.expander("What there is to see", icon=":material/lightbulb:", key=f"lessons_{lesson.key}_{number}"):
             st.markdown(fill_text(step.answer, find_fact))
 

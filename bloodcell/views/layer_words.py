@@ -95,8 +95,8 @@ def describe_layer(
     if kind == "Dense":
         if name == "logits":
             return (
-                "One number per class, a weighted sum of everything before: the largest is the answer. Below zero "
-                "speaks against a class."
+                "One number per class, a weighted sum of everything before: the largest is the answer. Only the "
+                "differences between them count: softmax gives the same if all are shifted together."
             )
         units = layer["output_shape"][-1]
         return f"{units} units, each a weighted sum of everything before, with weights of its own."

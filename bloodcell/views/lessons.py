@@ -45,6 +45,7 @@ class Step:
         minutes: Roughly how long it takes.
         models: Models that should be trained here for it.
         needs_dataset: Whether it needs the images.
+        second: Another state of the same page to go to, as what its link says and its parameters.
     """
 
     title: str
@@ -56,6 +57,12 @@ class Step:
     minutes: int = 2
     models: tuple[str, ...] = ()
     needs_dataset: bool = False
+    second: tuple[str, Mapping[str, str | tuple[str, ...]]] | None = None
+
+    @property
+    def links(self) -> tuple[tuple[str, Mapping[str, str | tuple[str, ...]]], ...]:
+        """What each link says, and the query parameters that it sets."""
+        return ((self.link, self.parameters), *([self.second] if self.second else []))
 
     @property
     def path(self) -> Path:

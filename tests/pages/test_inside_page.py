@@ -110,6 +110,9 @@ def test_top_cells_are_computed_when_asked_for(small_dataset, opened_cache, no_b
         assert len(keys(at, "cell_inside_top_")) == channels.NUM_TOP
         at.button(key="cell_inside_top_0").click().run()
         assert address(at, "inside_cell") == f"test-{top.rows[shown, 0]}"
+        at = open_inside(inside_model="cnn_3", inside_cell="test-5", inside_layer="image")
+        assert not at.exception
+        assert "This is the image itself" in words(at), "the input has no ranked cells"
     finally:
         path.unlink()
 

@@ -6,16 +6,18 @@ import pytest
 from shelf import write_shelf
 from streamlit.testing.v1 import AppTest
 
+from bloodcell.inference.perturbations import CONTROLS, read_amounts
 from bloodcell.views.lessons import UNKNOWN
 from bloodcell.views.lessons_texts import LESSONS
 
 PROJECT = Path(__file__).parents[2]
 APP = PROJECT / "app.py"
 LINKS = {
-    f"{step.file}?{'&'.join(f'{key}={value}' for key, value in step.parameters.items())}": step
+    f"{step.file}?{'&'.join(f'{key}={value}' for key, value in parameters.items())}": (step, parameters)
     for lesson in LESSONS
     for step in lesson.steps
-    if step.parameters
+    for _, parameters in step.links
+    if parameters
 }
 # Widgets that stand only where a record of `measure trust` or several seeds are at hand; looked up in the source.
 NEED_RECORDS = {"trust_measure", "trust_examples", "trust_coverage", "build_against"}
@@ -27,7 +29,7 @@ def shelf(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("shelf") / "artifacts"
     write_shelf(folder)
-    for name in ("cnn_bn", "hemanet_tiny"):
+    for name in ("cnn_bn", "cnn_dropout40", "hemanet_tiny"):
         write_artifact(folder, name)
     return folder
 
@@ -56,9 +58,10 @@ def test_lesson_shows_its_steps_with_their_numbers(lesson):
     page = open_page("lessons.py", {"lessons_lesson": lesson.key})
     assert page.header[0].value == lesson.title
     links = [link.proto for link in page.get("page_link")]
-    assert [link.label for link in links] == [step.link for step in lesson.steps]
-    for link, step in zip(links, lesson.steps, strict=True):
-        assert all(f"{key}=" in link.query_string for key in step.parameters)
+    expected = [one for step in lesson.steps for one in step.links]
+    assert [link.label for link in links] == [label for label, _ in expected]
+    for link, (_, parameters) in zip(links, expected, strict=True):
+        assert all(f"{key}=" in link.query_string for key in parameters)
     if lesson.key != "silence":  # its numbers come from a record that is not on this shelf
         assert UNKNOWN not in said(page)
     assert "is not trained here: `./dev" not in said(page)
@@ -74,17 +77,17 @@ def test_without_models_each_step_says_what_it_needs(tmp_path, monkeypatch):
 @pytest.mark.parametrize("address", LINKS)
 def test_each_link_sets_what_it_names(address, small_dataset):
     """After following the link, every parameter stands in the state under its own key."""
-    step = LINKS[address]
-    page = open_page(step.file, step.parameters)
+    step, parameters = LINKS[address]
+    page = open_page(step.file, parameters)
     state = page.session_state
-    for key, value in step.parameters.items():
+    for key, value in parameters.items():
         if key in NEED_RECORDS:
             sources = [step.path, *(PROJECT / "bloodcell" / "views").glob("components*.py")]
             assert any(f'"{key}"' in source.read_text(encoding="utf-8") for source in sources), key
         elif key == "classroom_change":  # one text in the address, one slider each on the page
-            for part in value.split(","):
-                name, _, amount = part.partition(":")
-                assert state[f"classroom_set_{name}"] == float(amount), part
+            amounts = read_amounts(value)
+            for name, control in CONTROLS.items():
+                assert state[f"classroom_set_{name}"] == amounts.get(name, control.neutral), name
         elif isinstance(value, str):
             assert str(state[key]).lower() == value.lower(), key
         else:

@@ -5,8 +5,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from bloodcell.models.catalog import CATALOG
-from bloodcell.models.combinations import parse_combination
+from bloodcell.inference.perturbations import read_amounts, write_amounts
+from bloodcell.inference.prediction_sets import COVERAGES
+from bloodcell.models.catalog import CATALOG, differences, name_of
+from bloodcell.models.combinations import all_combinations, parse_combination
+from bloodcell.models.graphs import load_graphs
+from bloodcell.training.augmentation import AUGMENTATIONS
+from bloodcell.training.live_request import OPTIMIZERS
+from bloodcell.views.components_training import BATCHES, EPOCHS, RATES, SEEDS, SHARES
 from bloodcell.views.lessons import FACTS, UNKNOWN, fill_text, list_placeholders, texts_of
 from bloodcell.views.lessons_texts import LESSONS
 from bloodcell.views.navigation import GROUPS
@@ -29,6 +35,46 @@ def test_each_step_leads_to_a_page_that_is_there(step):
     assert step.path.is_file()
     assert all(name in CATALOG for name in step.models)
     assert step.models or not any(kind == "accuracy" for kind, _ in list_placeholders(step.answer))
+
+
+def list_offered(key):
+    """Return what a page offers under a query parameter, as it stands in the URL."""
+    trained, switch = list(CATALOG), ["on"]
+    numbers = {
+        "train_epochs": EPOCHS, "train_rate": RATES, "train_share": SHARES, "train_batch": BATCHES, "train_seed": SEEDS,
+        "trust_coverage": COVERAGES,
+    }  # fmt: skip
+    if key in numbers:
+        return [f"{value:g}" for value in numbers[key]]
+    return {
+        "models": trained, "reports_model": trained, "confusion_model": trained, "confusion_second": ["none", *trained],
+        "map_model": trained, "inside_model": trained, "reports_with_parameters": switch,
+        "inside_layer": [layer["name"] for layer in load_graphs()["cnn_se"]["layers"]],
+        "confusion_errors_only": switch, "confusion_values": ["count", "true", "pred"], "trust_measure": ["accuracy"],
+        "train_model": [name_of(one) for one in all_combinations()], "train_optimizer": OPTIMIZERS,
+        "train_augmentation": list(AUGMENTATIONS), "quiz_cells": ["all", "missed"], "quiz_questions": ["10"],
+        "trust_examples": ["ok", "uncertain", "unfamiliar"], "map_colour": ["error"], "classroom_cell": ["test-0"],
+    }[key]  # fmt: skip
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.title)
+def test_each_link_sets_what_its_page_offers(step):
+    for _, parameters in step.links:
+        for key, value in parameters.items():
+            values = (value,) if isinstance(value, str) else value
+            if key.startswith("build_"):
+                assert all(parse_combination(one) for one in values)
+            elif key == "classroom_change":
+                assert write_amounts(read_amounts(value)) == value
+            else:
+                assert set(values) <= set(list_offered(key)), (key, values)
+
+
+def test_networks_that_race_differ_in_one_thing_and_are_trained_alike():
+    step = next(step for step in STEPS if step.second)
+    (_, first), (_, second) = step.links
+    assert {key for key in first if first[key] != second[key]} == {"train_model"}
+    assert [one.option for one in differences(first["train_model"], second["train_model"])] == ["batch_norm"]
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.key)
