@@ -3,11 +3,11 @@
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import streamlit as st
 
-from bloodcell.cases import Case, CaseStore, CaseSummary, open_store
+from bloodcell.cases import Case, CaseStore, CaseSummary, Record, open_store
 from bloodcell.cases.backup import restore_backup, write_backup
 from bloodcell.cases.base import State
 from bloodcell.cases.differential import compare_differentials, differential_of
@@ -42,6 +42,9 @@ from bloodcell.views.figures_cases import comparison_figure
 from bloodcell.views.figures_images import escape_markdown
 
 CASES_PER_PAGE = 12
+SEEN_NOTES = "cases_notes_seen"
+NOT_KEPT = "not kept"
+"""Stands for a white count that was entered and refused: no case has it, so the field is filled anew."""
 HOW = """
 A **case** holds images without their metadata, what a model said of each cell, and what people decided. Every decision
 is a record that is only ever added to: time (UTC), who, hash of the cell's pixels, model and its fingerprint, what it
@@ -53,6 +56,14 @@ of white cells, with Wilson 95 % intervals; erythroblasts are given per 100 whit
 *other or abnormal* cell counts as a white cell if the person said so. Differences between two cases carry Newcombe's
 95 % interval; where it leaves out zero they are marked as clear.
 """
+
+
+class SeenNotes(NamedTuple):
+    """Notes as they were when their box was drawn first: the case, the key of the box, the text that it began with."""
+
+    case_id: str
+    key: str
+    text: str
 
 
 def main() -> None:
@@ -180,49 +191,111 @@ def show_header(store: CaseStore, case: Case) -> None:
     with name:
         reviewer_name()
     with count:
-        st.number_input(
-            "White count, 10⁹/L",
-            min_value=0.01,
-            max_value=9999.0,
-            value=case.white_count,
-            step=0.1,
-            format="%.2f",
-            placeholder="not known",
-            key=f"cases_white_{case.id}",
-            on_change=save_white_count,
-            args=(store, case.id),
-            disabled=case.state == "signed",
-            help="White cells corrected for erythroblasts; from it the absolute numbers are computed",
-        )
+        show_white_count(store, case)
+
+
+def show_white_count(store: CaseStore, case: Case) -> None:
+    """The white count, to read or to change; what another reviewer enters takes the place of what stood here."""
+    key = f"cases_white_{case.id}"
+    if key not in st.session_state or st.session_state.get(f"{key}_shown") != case.white_count:
+        st.session_state[key] = st.session_state[f"{key}_shown"] = case.white_count
+    st.number_input(
+        "White count, 10⁹/L",
+        min_value=0.01,
+        max_value=9999.0,
+        value=None,
+        step=0.1,
+        format="%.2f",
+        placeholder="not known",
+        key=key,
+        on_change=save_white_count,
+        args=(store, case.id),
+        disabled=case.state == "signed",
+        help="White cells corrected for erythroblasts; from it the absolute numbers are computed",
+    )
 
 
 def save_white_count(store: CaseStore, case_id: str) -> None:
-    """Keep the white count that was entered."""
-    value = st.session_state[f"cases_white_{case_id}"]
-    tell(lambda: store.set_white_count(case_id, None if value is None else round(value, 2), current_reviewer()))
+    """Keep the white count that was entered; where that cannot be, the field goes back to the one that is kept."""
+    key = f"cases_white_{case_id}"
+    entered = st.session_state[key]
+    value = None if entered is None else round(entered, 2)
+    is_kept = tell(lambda: store.set_white_count(case_id, value, current_reviewer()))
+    st.session_state[f"{key}_shown"] = value if is_kept else NOT_KEPT
 
 
 def show_notes(store: CaseStore, case: Case) -> None:
-    """The notes, to read or to change."""
+    """The notes, to read or to change.
+
+    What is typed stays in its box until its writer saves or drops it, whatever others do; the box of notes that were
+    saved, or taken from somebody else, is a new one.
+    """
     with st.expander("Notes", icon=":material/notes:", expanded=bool(case.notes)):
         if case.state == "signed":
             st.markdown(escape_markdown(case.notes) or "No notes.")
             return
-        key = f"cases_notes_{case.id}"
-        text = st.text_area("Notes", value=case.notes, key=key, label_visibility="collapsed", max_chars=20_000)
+        seen: SeenNotes | None = st.session_state.get(SEEN_NOTES)
+        if seen is None or seen.case_id != case.id or seen.key not in st.session_state:
+            seen = st.session_state[SEEN_NOTES] = see_notes(case)
+        st.text_area("Notes", value=seen.text, key=seen.key, label_visibility="collapsed", max_chars=20_000)
+        if case.notes == seen.text:
+            st.button(
+                "Save the notes",
+                icon=":material/save:",
+                key=f"cases_notes_{case.id}_save",
+                on_click=save_notes,
+                args=(store, case.id, case.notes),
+            )
+        else:
+            show_other_notes(store, case)
+
+
+def show_other_notes(store: CaseStore, case: Case) -> None:
+    """What somebody else wrote since the box was drawn, and the choice between their notes and those in the box."""
+    newest = newest_notes(case)
+    who = newest.reviewer if newest is not None else "Somebody else"
+    st.warning(
+        f"{escape_markdown(who)} changed the notes meanwhile. Yours are still in the box above and are not saved. "
+        "The case now has these:",
+        icon=":material/sync_problem:",
+    )
+    st.text(case.notes or "No notes.")
+    with st.container(horizontal=True):
         st.button(
-            "Save the notes",
+            "Save mine in their place",
             icon=":material/save:",
-            key=f"{key}_save",
+            key=f"cases_notes_{case.id}_replace",
             on_click=save_notes,
-            args=(store, case.id, case.notes, text),
+            args=(store, case.id, case.notes),
+            help="What is in the box above; their notes stay in the history",
+        )
+        st.button(
+            "Drop mine, edit these",
+            icon=":material/edit_note:",
+            key=f"cases_notes_{case.id}_take",
+            on_click=st.session_state.pop,
+            args=(SEEN_NOTES, None),
         )
 
 
-def save_notes(store: CaseStore, case_id: str, before: str, text: str) -> None:
-    """Keep the notes as they were written, unless somebody else changed them meanwhile."""
-    if text.strip() != before:
-        tell(lambda: store.change_notes(case_id, text, current_reviewer(), before), "The notes are saved.")
+def newest_notes(case: Case) -> Record | None:
+    """Return the record of the newest change of the notes, None where they are those that the case was made with."""
+    return next((record for record in reversed(case.records) if record.action == "notes changed"), None)
+
+
+def see_notes(case: Case) -> SeenNotes:
+    """Return the notes as they are now, with the key of the box that begins with them."""
+    newest = newest_notes(case)
+    return SeenNotes(case.id, f"cases_notes_{case.id}_{newest.number if newest else 0}", case.notes)
+
+
+def save_notes(store: CaseStore, case_id: str, before: str) -> None:
+    """Keep what is in the box, unless somebody changed the notes since the reader saw them as they were `before`."""
+    text = str(st.session_state[st.session_state[SEEN_NOTES].key])
+    if text.strip() == before or tell(
+        lambda: store.change_notes(case_id, text, current_reviewer(), before), "The notes are saved."
+    ):
+        st.session_state.pop(SEEN_NOTES)
 
 
 def show_history(case: Case) -> None:

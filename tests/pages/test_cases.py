@@ -177,9 +177,71 @@ def test_notes_and_white_count_are_kept(make_case):
     at = open_page(case_id)
     at.number_input(key=f"cases_white_{case_id}").set_value(6.4).run()
     assert open_store().load_case(case_id).white_count == 6.4
-    at.text_area(key=f"cases_notes_{case_id}").set_value("second smear").run()
+    notes(at).set_value("second smear").run()
     click(at, "Save the notes")
     assert open_store().load_case(case_id).notes == "second smear" and "notes are saved" in words(at)
+    notes(at).set_value("third smear")
+    click(at, "Save the notes")
+    assert open_store().load_case(case_id).notes == "third smear", "typed and clicked at once"
+    assert notes(at).value == "third smear"
+
+
+def notes(at):
+    """Return the box of the notes of the case that is open."""
+    return next(area for area in at.text_area if area.key.startswith("cases_notes_"))
+
+
+def test_notes_that_two_people_write_are_both_seen_and_neither_is_lost(make_case):
+    case_id, store = make_case(), open_store()
+    at = open_page(case_id)
+    notes(at).set_value("Ana's").run()
+    store.change_notes(case_id, "Ben's", "Ben", "")
+    at.run()
+    text = "\n".join(element.value for element in at.text)
+    assert "Ben changed the notes meanwhile" in words(at) and text == "Ben's"
+    assert notes(at).value == "Ana's", "what somebody is writing stays"
+    assert not [button for button in at.button if button.label == "Save the notes"]
+    click(at, "Save mine in their place")
+    assert store.load_case(case_id).notes == "Ana's" and "changed the notes meanwhile" not in words(at)
+
+
+def test_notes_changed_since_the_page_was_drawn_are_not_written_over(make_case):
+    case_id, store = make_case(), open_store()
+    at = open_page(case_id)
+    store.change_notes(case_id, "Ben's", "Ben", "")
+    notes(at).set_value("Ana's")
+    click(at, "Save the notes")
+    assert store.load_case(case_id).notes == "Ben's" and "Yours were not saved" in words(at)
+    assert notes(at).value == "Ana's"
+    click(at, "Drop mine, edit these")
+    assert notes(at).value == "Ben's" and "changed the notes meanwhile" not in words(at)
+    notes(at).set_value("Ben's and Ana's")
+    click(at, "Save the notes")
+    assert store.load_case(case_id).notes == "Ben's and Ana's"
+
+
+def test_a_white_count_that_somebody_else_corrects_reaches_the_field(make_case):
+    case_id, store = make_case(), open_store()
+    at = open_page(case_id)
+    field = f"cases_white_{case_id}"
+    assert at.number_input(key=field).value is None
+    at.number_input(key=field).set_value(6.4).run()
+    store.set_white_count(case_id, 7.2, "Ben")
+    at.run()
+    assert at.number_input(key=field).value == 7.2
+    store.set_white_count(case_id, None, "Ben")
+    at.run()
+    assert at.number_input(key=field).value is None
+    assert [record.reviewer for record in store.load_case(case_id).records[-2:]] == ["Ben", "Ben"]
+
+
+def test_a_white_count_that_cannot_be_kept_leaves_the_field(make_case):
+    case_id, store = make_case(decided=4), open_store()
+    at = open_page(case_id)
+    store.sign_off(case_id, "Dr. Ruiz", True, store.newest_record(case_id))
+    at.number_input(key=f"cases_white_{case_id}").set_value(6.4).run()
+    assert "was signed by Dr. Ruiz" in words(at)
+    assert at.number_input(key=f"cases_white_{case_id}").value is None
 
 
 def test_deleting_asks_first(make_case):
