@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import os
 import signal
 import subprocess
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bloodcell.dataset import CLASS_NAMES, Split, load_split
-from bloodcell.errors import BloodCellError, StorageError
+from bloodcell.errors import BloodCellError, StorageError, TrainingError
 from bloodcell.files import PROJECT_DIRECTORY
 from bloodcell.training.live import (
     ACTIVE,
@@ -124,7 +125,16 @@ class Watcher:
         self._start_epoch()
 
     def on_batch(self, step: int, num_steps: int, numbers: dict[str, float]) -> None:
-        """Write down the running numbers now and then, look at the chosen cells now and then, and obey."""
+        """Write down the running numbers now and then, look at the chosen cells now and then, and obey.
+
+        Raises:
+            TrainingError: The loss is no number any more.
+        """
+        if not math.isfinite(numbers["loss"]):
+            raise TrainingError(
+                f"The training diverged in epoch {self._epochs_done + 1}, at step {step} of {num_steps}: its loss is "
+                "no number any more. Start it anew with a lower learning rate."
+            )
         if not self._is_started:
             self._begin(num_steps)
         now = time.monotonic()

@@ -120,6 +120,10 @@ def show_history(name: str, best_epoch: int) -> None:
         "reports_history",
         f"Loss and accuracy of {name} over {len(history)} epochs; epoch {best_epoch} was kept, at {reached} on val",
     )
+    st.caption(
+        "Loss on val is the plain cross-entropy. Training loss and accuracy include what the recipe adds (dropout, "
+        "augmentation, label smoothing, L2 penalty): compare how the curves go, not how high they lie."
+    )
 
 
 def show_layers(name: str, model_name: str) -> None:

@@ -31,6 +31,8 @@ AXES = {"position": "Epochs", "seconds": "Seconds"}
 DEFINITIONS = """
 - **Training** (dotted): mean loss and accuracy over the steps since the point before, on the images of those steps,
   as the network was at each of them.
+- **Loss**: of val the plain cross-entropy. That of training includes what the recipe adds (label smoothing, L2 penalty)
+  and is taken with dropout and augmentation at work: compare how the two go, not how high they lie.
 - **Val** (solid): the same val cells each time, up to 40 of a class, asked every few seconds. The marks stand for all
   of val, at the end of each epoch; the epoch with the best of them is the one whose weights are kept.
 - **Batch normalization** keeps moving averages for later use. Keras lets them follow by 1 % a step, so that a training

@@ -227,6 +227,18 @@ def test_epochs_that_a_resumed_run_trains_again_are_shown_again(small_dataset, m
     assert [row["epoch"] for row in read_log(run.folder).epochs] == [1, 2, 3]
 
 
+def test_a_loss_that_is_no_number_ends_the_training_at_once(small_dataset, monkeypatch):
+    on_batch = worker.Watcher.on_batch
+
+    def diverge(self, step, num_steps, numbers):
+        on_batch(self, step, num_steps, {**numbers, "loss": float("nan")})
+
+    monkeypatch.setattr(worker.Watcher, "on_batch", diverge)
+    run = train_in_this_process()
+    assert run.state == "failed" and "diverged in epoch 1, at step 1 of 6" in run.reason
+    assert "lower learning rate" in run.reason and not read_log(run.folder).batches
+
+
 def test_a_forgotten_pause_makes_room(small_dataset, monkeypatch):
     monkeypatch.setattr(worker, "LONGEST_PAUSE_S", -1.0)
     monkeypatch.setattr(worker.Watcher, "on_model", lambda self, model: live.ask(1, "pause") or self.obey())

@@ -159,7 +159,8 @@ def enqueue(request: LiveRequest) -> LiveRun:
 def ask(number: int, wish: Wish) -> None:
     """Pass on what a viewer wants of a run: pause it, let it run, stop it, or finish it after this epoch.
 
-    A run that waits is taken out of the queue by "stop"; other wishes leave it there.
+    A run that waits is taken out of the queue by "stop"; other wishes leave it there. One that ends after this epoch
+    does so: a pause would be forgotten with the wish to finish, and is not taken.
 
     Raises:
         TrainingError: There is no such run, or it has ended.
@@ -169,7 +170,8 @@ def ask(number: int, wish: Wish) -> None:
         if run.state == "queued" and wish == "stop":
             write_state(run, state="stopped", phase="", reason="Taken out of the queue.", ended_at=time.time())
         elif run.state in ACTIVE:
-            write_atomically(run.folder / "control", wish.encode())
+            if (run.wish, wish) != ("finish", "pause"):
+                write_atomically(run.folder / "control", wish.encode())
         elif run.state != "queued":
             raise TrainingError(f"Run {number} has ended: it is {run.state}. Resume it first.")
 

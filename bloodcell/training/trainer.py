@@ -287,7 +287,7 @@ def _run_epoch(
     loss = float(logs["loss"][-1])
     if not math.isfinite(loss):
         raise TrainingError(
-            f"{model.name!r} diverged in epoch {epoch}: its loss is {loss}. "
+            f"{model.name.removesuffix('_logits')} diverged in epoch {epoch}: its loss is {loss}. "
             "Lower the learning rate, add a warm-up or clip the gradient."
         )
     averaged = averaged_weights(model, feed.samples(NUM_IMAGES)) if recipe.ema_decay is not None else None

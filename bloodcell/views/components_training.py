@@ -247,7 +247,7 @@ def run_buttons(run: LiveRun, where: str) -> None:
     buttons: list[tuple[str, str, str, Callable[..., None], tuple[Any, ...], dict[str, Any]]] = []
     if run.is_storing:
         return
-    if run.state == "running":
+    if run.state == "running" and run.wish != "finish":
         buttons.append(("Pause", "pause", "Hold it; it keeps its place", live.ask, (run.number, "pause"), {}))
         finish = "End after this epoch and keep the best model so far"
         buttons.append(("Finish", "flag", finish, live.ask, (run.number, "finish"), {}))

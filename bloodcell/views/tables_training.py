@@ -61,6 +61,8 @@ def describe_progress(run: LiveRun, progress: LiveProgress) -> str:
     step = round((position - math.floor(position)) * progress.num_steps)
     where = f"epoch {epoch} of {num_epochs}, step {step} of {progress.num_steps}"
     if run.state == "running" and run.phase == "Training":
+        if run.wish == "finish":
+            return f"{where}, ends after this epoch{_time_left(progress, epoch)}"
         return f"{where}{_time_left(progress, num_epochs)}"
     if run.state in ("running", "paused"):
         return f"{run.phase}: {where}" if run.state == "paused" else run.phase

@@ -132,6 +132,11 @@ def test_a_running_training_shows_curves_matrix_and_answers(small_dataset):
         captions = words(at)
         assert captions.count(":green[✓]") == 14 and captions.count(":red[✗]") == 2
         assert {"Pause", "Finish", "Stop"} <= set(labels(at))
+        live.ask(1, "finish")
+        again(at)
+        assert "ends after this epoch" in words(at) and not {"Pause", "Finish"} & set(labels(at))
+        live.resume(1)
+        again(at)
         click(at, "train_card_1_pause")
         assert find_run(1).wish == "pause"
         write_state(find_run(1), state="paused", phase="Paused")

@@ -123,9 +123,13 @@ def test_wishes_reach_a_running_run_only():
     assert find_run(run.number).wish == "run"  # it waits anyway
     with try_lock(live.worker_lock_path()):
         claim_next()
-        for wish in ("pause", "finish", "stop"):
+        for wish in ("pause", "finish"):
             live.ask(run.number, wish)
             assert find_run(run.number).wish == wish
+        live.ask(run.number, "pause")
+        assert find_run(run.number).wish == "finish", "it ends after this epoch; a pause would make it go on after that"
+        live.ask(run.number, "stop")
+        assert find_run(run.number).wish == "stop"
         live.resume(run.number)
         assert find_run(run.number).wish == "run" and find_run(run.number).state == "running"
     live.write_state(find_run(run.number), state="done", model="cnn_3.own1")

@@ -44,6 +44,9 @@ def test_how_far_it_is_in_words():
     progress = read_log(run.folder)
     say = tables_training.describe_progress
     assert say(run, progress) == "epoch 3 of 4, step 2 of 4, about 12 s left"
+    (run.folder / "control").write_text("finish")
+    assert say(run, progress) == "epoch 3 of 4, step 2 of 4, ends after this epoch, about 4 s left"
+    (run.folder / "control").unlink()
     assert say(write_state(run, state="paused", phase="Paused"), progress) == "Paused: epoch 3 of 4, step 2 of 4"
     assert say(write_state(run, state="done", phase=""), progress) == "2 of 4 epochs"
     assert say(write_state(run, phase=PREPARING), progress) == PREPARING
