@@ -45,6 +45,28 @@ def test_the_project_file_takes_its_dependencies_from_the_readable_list():
     assert project["tool"]["setuptools"]["dynamic"]["dependencies"]["file"] == ["requirements.txt"]
 
 
+def test_nothing_is_offered_as_an_extra_and_the_readme_names_the_range_of_pydicom():
+    """Pip cannot install a project of several top-level packages, and so none of its extras."""
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())
+    assert "optional-dependencies" not in project["project"]
+    (pydicom,) = project["dependency-groups"]["dicom"]
+    assert pydicom in project["dependency-groups"]["dev"]
+    assert f"pip install '{pydicom}'" in (PROJECT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_first_start_on_a_desktop_asks_for_no_address():
+    """Streamlit's own check, as on a machine with a screen and without Streamlit's file of addresses."""
+    code = (
+        "from streamlit import config\n"
+        "from streamlit.runtime import credentials\n"
+        "config.get_config_options(options_from_flags={'server.headless': False})\n"
+        "credentials._check_credential_file_exists = lambda: False\n"
+        "credentials.Credentials._check_activated = lambda self: exit('asks for an address')\n"
+        "credentials.check_credentials()\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=True)
+
+
 def test_the_users_packages_are_required():
     names = {canonicalize_name(r.name) for r in read_requirements((PROJECT / "requirements.txt").read_text())}
     assert {"streamlit", "tensorflow", "medmnist", "plotly", "pandas", "scikit-learn", "altair"} <= names
