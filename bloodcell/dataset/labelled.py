@@ -11,11 +11,13 @@ can add one to its train images. The names of the eight classes count, or their 
 such as NEU; `label`, the class's index, must agree with the name where it is given.
 """
 
+import contextlib
 import csv
 import hashlib
 import io
+import os
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -45,20 +47,18 @@ def load_labelled_set(folder_or_zip: Path) -> tuple[np.ndarray, np.ndarray]:
 
     Raises:
         DatasetNotFoundError: There is no such folder or file, or no labels.csv in it.
-        DatasetDamagedError: The table or an image cannot be used; the message names the row.
+        DatasetDamagedError: The zip file is damaged or asks for a password, a file cannot be read, or the table or an
+            image cannot be used; the message names the row.
     """
     path = Path(folder_or_zip)
-    if path.is_dir():
+    if os.path.isdir(path):  # Path.is_dir raises where the path may not be looked into, or is too long
         return _load(path, _read_folder(path))
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise DatasetNotFoundError(f"There is no labelled set at {path}. Expected a folder or a zip file.")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return _load(path, _read_archive(archive))
-    except zipfile.BadZipFile as error:
-        raise DatasetDamagedError(
-            f"{path} is neither a folder nor a sound zip file ({error}). Export the labelled set again."
-        ) from error
+    with _unpacking(path):
+        archive = zipfile.ZipFile(path)
+    with archive:
+        return _load(path, _read_archive(path, archive))
 
 
 def add_labelled_set(train: Split, folder_or_zip: Path, held_out: Iterable[Split]) -> tuple[Split, int]:
@@ -156,26 +156,46 @@ def _read_pixels(data: bytes, where: str) -> np.ndarray:
 def _read_folder(folder: Path) -> Callable[[str], bytes | None]:
     def read(name: str) -> bytes | None:
         path = folder / name
-        if not _is_inside(name) or not path.is_file() or not path.resolve().is_relative_to(folder.resolve()):
-            return None
-        return path.read_bytes()
+        try:
+            if not _is_inside(name) or not path.is_file() or not path.resolve().is_relative_to(folder.resolve()):
+                return None
+            return path.read_bytes()
+        except OSError as error:
+            raise DatasetDamagedError(
+                f"{path} cannot be read ({error.strerror or error}). Check its name and its rights."
+            ) from error
 
     return read
 
 
-def _read_archive(archive: zipfile.ZipFile) -> Callable[[str], bytes | None]:
+def _read_archive(path: Path, archive: zipfile.ZipFile) -> Callable[[str], bytes | None]:
     names = set(archive.namelist())
-    tops = {PurePosixPath(name).parts[0] for name in names if name}
+    tops = {parts[0] for parts in (PurePosixPath(name).parts for name in names) if parts}
     prefix = "" if LABELS_FILE in names else f"{next(iter(tops))}/" if len(tops) == 1 else ""
 
     def read(name: str) -> bytes | None:
         if not _is_inside(name) or prefix + name not in names:
             return None
         if archive.getinfo(prefix + name).file_size > MAXIMUM_IMAGE_BYTES:
-            raise DatasetDamagedError(f"{name} would take more than {MAXIMUM_IMAGE_BYTES // 1024**2} MB unpacked.")
-        return archive.read(prefix + name)
+            raise DatasetDamagedError(
+                f"{path}: {name} would take more than {MAXIMUM_IMAGE_BYTES // 1024**2} MB unpacked."
+            )
+        with _unpacking(path):
+            return archive.read(prefix + name)
 
     return read
+
+
+@contextlib.contextmanager
+def _unpacking(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # zipfile and its decoders raise whatever they like on damaged or encrypted files
+        reason = str(error) or type(error).__name__
+        raise DatasetDamagedError(
+            f"{path} is neither a folder nor a sound zip file without a password ({reason}). "
+            "Export the labelled set again."
+        ) from error
 
 
 def _is_inside(name: str) -> bool:

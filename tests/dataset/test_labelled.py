@@ -94,6 +94,50 @@ def test_a_wrong_image_is_refused_by_name(tmp_path, data):
         load_labelled_set(folder)
 
 
+def flip_a_bit(data: bytes, start: int) -> bytes:
+    return data[:start] + bytes([data[start] ^ 2]) + data[start + 1 :]
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2])
+def test_a_flipped_bit_in_a_zip_is_said_so(tmp_path, compression):
+    """Wherever it is, it does no harm or is refused in a sentence, whether zipfile finds it or a decoder."""
+    path = tmp_path / "set.zip"
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        archive.writestr("labels.csv", "file,class_name\nä.png,monocyte\n")
+        archive.writestr("ä.png", png(np.full((64, 64, 3), 9, np.uint8)))
+    data, num_refused = path.read_bytes(), 0
+    for start in range(len(data)):
+        path.write_bytes(flip_a_bit(data, start))
+        try:
+            load_labelled_set(path)
+        except (DatasetDamagedError, DatasetNotFoundError) as error:
+            assert str(path) in str(error) and "()" not in str(error)
+            num_refused += 1
+    assert num_refused > len(data) / 2
+
+
+def test_an_encrypted_zip_is_said_so(tmp_path):
+    data = bytearray(zip_folder(make_set(tmp_path / "set", "file,class_name\na.png,monocyte\n")).read_bytes())
+    for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):  # where each header tells what was done to it
+        start = data.find(signature)
+        while start >= 0:
+            data[start + offset] |= 1
+            start = data.find(signature, start + 1)
+    path = tmp_path / "secret.zip"
+    path.write_bytes(data)
+    with pytest.raises(DatasetDamagedError, match=r"secret\.zip is neither a folder nor .* without a password"):
+        load_labelled_set(path)
+
+
+def test_paths_that_the_system_refuses_are_said_so(tmp_path):
+    long = "x" * 300 + ".png"
+    with pytest.raises(DatasetNotFoundError, match="no labelled set"):
+        load_labelled_set(tmp_path / long)
+    folder = make_set(tmp_path / "set", f"file,class_name\n{long},monocyte\n")
+    with pytest.raises(DatasetDamagedError, match=r"cannot be read \(File name too long\)"):
+        load_labelled_set(folder)
+
+
 def test_a_link_out_of_the_folder_is_not_followed(tmp_path):
     folder = make_set(tmp_path / "set", "file,class_name\nlink.png,monocyte\n")
     (tmp_path / "outside.png").write_bytes(png(make_pixels(5)))
