@@ -1,11 +1,12 @@
 """`classify`: what one trained model says of image files, of single cells or of whole smear fields."""
 
 import argparse
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bloodcell.commands.output import percent, print_json, quiet_libraries, say, step_progress
+from bloodcell.commands.output import percent, print_json, print_line, quiet_libraries, say, step_progress
 from bloodcell.commands.shelf import find_artifact, load_shelf_aloud
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def _classify(
 
     coverage = options.coverage or COVERAGE
     for path in options.paths:
-        if not path.is_dir():
+        if not os.path.isdir(path):  # Path.is_dir raises where the path may not be looked into, or is too long
             files = [path]
         else:
             try:
@@ -118,15 +119,15 @@ def _print_answer(answer: "Answer", indent: str = "") -> None:
     file = answer.file if answer.page is None else f"{answer.file}, page {answer.page}"
     name = file if answer.box is None else "{} + {}, {} x {}".format(*answer.box)
     if answer.cells is not None:
-        print(f"{indent}{name}: field")
+        print_line(f"{indent}{name}: field")
     elif answer.label is None:
         possible = f", {' or '.join(answer.prediction_set)}" if answer.prediction_set else ""
-        print(f"{indent}{name}: {answer.status.replace('_', ' ')}{possible}")
+        print_line(f"{indent}{name}: {answer.status.replace('_', ' ')}{possible}")
     else:
         others = ", ".join(answer.prediction_set[1:])
         certainty = "> 99.9 %" if (answer.probability or 0) >= 0.9995 else percent(answer.probability, 1)
-        print(f"{indent}{name}: {answer.label}, {certainty}{f', or {others}' if others else ''}")
+        print_line(f"{indent}{name}: {answer.label}, {certainty}{f', or {others}' if others else ''}")
     for reason in answer.reasons:
-        print(f"{indent}    {reason}")
+        print_line(f"{indent}    {reason}")
     for cell in answer.cells or ():
         _print_answer(cell, indent + "    ")

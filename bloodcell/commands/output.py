@@ -14,8 +14,22 @@ def say(message: str) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Write one JSON value; a number that is not finite is an error in the caller, not in the output."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    """Write one JSON value, in ASCII alone if it holds a character that cannot be written, as file names may.
+
+    A number that is not finite is an error in the caller, not in the output.
+    """
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode(_encoding())  # strictly: in some locales the stream itself would let bytes through that are no text
+    except UnicodeEncodeError:
+        text = json.dumps(value, indent=2, allow_nan=False)
+    print(text)
+
+
+def print_line(text: str) -> None:
+    """Write a line of words; a character that cannot be written, as file names may hold, stands as its escape."""
+    encoding = _encoding()
+    print(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> None:
@@ -26,12 +40,16 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int 
             cell.ljust(width) if place < left else cell.rjust(width)
             for place, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
-        print("  ".join(cells).rstrip())
+        print_line("  ".join(cells).rstrip())
 
 
 def percent(value: float | None, decimals: int = 2) -> str:
     """Return a fraction as a percentage, a dash where there is none."""
     return "–" if value is None else f"{100 * value:.{decimals}f} %"
+
+
+def _encoding() -> str:
+    return getattr(sys.stdout, "encoding", None) or "utf-8"
 
 
 @contextlib.contextmanager
