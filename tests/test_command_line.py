@@ -17,6 +17,7 @@ from shelf import SHELF, write_artifact, write_benchmark, write_shelf
 
 from bloodcell import __main__ as command_line
 from bloodcell.artifact import load_artifact, load_model
+from bloodcell.commands.output import print_json
 from bloodcell.dataset import CLASS_NAMES, load_split
 from bloodcell.errors import StorageError, TrainingError
 from bloodcell.evaluation import softmax
@@ -155,6 +156,10 @@ sys.exit(f"imported {heavy}" if heavy else 0)
         ("train", "--all", "cnn_3"),
         ("train", "cnn_3", "--epochs", "0"),
         ("train", "cnn_3", "--seed", "one"),
+        ("train", "cnn_3", "--seed", "-1"),
+        ("train", "cnn_3", "--seed", "4294967296"),
+        ("train", "cnn_3", "--set", "batch_size=0"),
+        ("train", "cnn_3", "--set", "augmentation=x"),
         ("evaluate",),
         ("evaluate", "cnn_3", "--split", "all"),
         ("evaluate", "cnn_3", "--split", "train"),
@@ -231,6 +236,21 @@ def test_the_reader_of_a_pipe_may_leave(shelf):
 
 
 # train
+
+
+def test_bad_values_are_refused_before_any_heavy_import():
+    script = """
+import sys
+from bloodcell.__main__ import main
+try:
+    main(["train", "cnn_3", "--set", "optimizer=x"])
+except SystemExit as ending:
+    heavy = {"tensorflow", "keras", "scipy"} & set(sys.modules)
+    sys.exit(f"imported {heavy}" if heavy else ending.code)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2, done.stderr
+    assert "--set: optimizer must be one of adam, adamw, sgd, received 'x'" in done.stderr
 
 
 @pytest.fixture
@@ -492,6 +512,37 @@ def test_an_empty_folder_is_an_answer_too(run, small_artifacts, cells, tmp_path)
     assert code == 0
     assert [answer["status"] for answer in answers] == ["error", "ok"]
     assert "holds no image" in answers[0]["reasons"][0]
+
+
+def test_a_path_that_the_system_refuses_stops_no_other(run, small_artifacts, cells):
+    code, out, _ = run("classify", "x" * 300, cells / "a.png", "--model", "cnn_3", "--json")
+    answers = json.loads(out)
+    assert code == 0
+    assert [answer["status"] for answer in answers] == ["error", "ok"]
+    assert "File name too long" in answers[0]["reasons"][0]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8:surrogateescape", "ascii"])
+def test_names_that_are_no_text_are_written_as_escapes(small_artifacts, cells, encoding):
+    """Names in no encoding, and names in an encoding that the terminal lacks."""
+    names = [os.fsdecode(b"a-\xff.png"), "Zelle-é.png"]
+    for name in names:
+        shutil.copy(cells / "a.png", cells / name)
+    words = ("classify", *(os.fsencode(cells / name) for name in names), "--model", "cnn_3")
+    command = [os.fsencode(sys.executable), b"-m", b"bloodcell", *(os.fsencode(word) for word in words)]
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT_DIRECTORY), "PYTHONIOENCODING": encoding}
+    done = subprocess.run([*command, b"--json"], capture_output=True, env=environment, timeout=240)
+    assert done.returncode == 0, done.stderr.decode()
+    answers = json.loads(done.stdout.decode("utf-8"))
+    assert [answer["file"] for answer in answers] == [str(cells / name) for name in names]
+    done = subprocess.run(command, capture_output=True, env=environment, timeout=240)
+    assert done.returncode == 0, done.stderr.decode()
+    assert "a-\\udcff.png: " in done.stdout.decode("utf-8")
+
+
+def test_readable_characters_stay_readable_in_json(capsys):
+    print_json({"µm": "é"})
+    assert capsys.readouterr().out == '{\n  "µm": "é"\n}\n'
 
 
 def test_classify_starts_fast_and_speaks_json_alone(small_artifacts, cells):

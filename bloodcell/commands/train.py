@@ -6,11 +6,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bloodcell.commands.output import percent, print_json, say
+from bloodcell.commands.output import percent, print_json, print_line, say
 from bloodcell.errors import BloodCellError, DatasetError, StorageError
 
 if TYPE_CHECKING:
     from bloodcell.artifact import Artifact
+
+LARGEST_SEED = 2**32 - 1
+"""NumPy's own limit."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -27,7 +30,7 @@ def add_parser(subparsers: Any) -> None:
         help="network; network.tag for another training of it; hemanet_tiny.eleven and .eight for other heads",
     )
     parser.add_argument("--recipe", help="another recipe than the network's own")
-    parser.add_argument("--seed", type=int, help="seed of everything random (0)")
+    parser.add_argument("--seed", type=_seed, help="seed of everything random (0)")
     parser.add_argument("--epochs", type=positive, help="another number of epochs than the recipe's")
     parser.add_argument(
         "--set",
@@ -78,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
         print_json(done)
     else:
         for row in done:
-            print(
+            print_line(
                 f"{row['name']}: {row['state']}, {percent(row['val_accuracy'])} on val, "
                 f"{percent(row['test_accuracy'])} on test, in {row['directory']}"
             )
@@ -173,3 +176,9 @@ def positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"must be 1 or more, received {value}")
     return value
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) > LARGEST_SEED:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to {LARGEST_SEED}, received {text!r}")
+    return int(text)

@@ -5,13 +5,19 @@ stopping, and curves of about 20 epochs; batch size and seeds are not published.
 """
 
 import dataclasses
+import math
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bloodcell.errors import RecipeNotFoundError
+from bloodcell.training.augmentation import AUGMENTATIONS
+
+OPTIMIZERS = ("adam", "adamw", "sgd")
+SCHEDULES = ("cosine", "constant")
+COMPUTE_DTYPES = ("float32", "mixed_bfloat16")
 
 
 @dataclass(frozen=True)
@@ -111,6 +117,32 @@ _RECIPE_OF_FAMILY = {
 }
 _RECIPE_OF_MODEL = {"cnn_residual": "study", "hemanet_nano": "hemanet_nano"}
 
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "optimizer": OPTIMIZERS,
+    "schedule": SCHEDULES,
+    "augmentation": tuple(AUGMENTATIONS),
+    "compute_dtype": COMPUTE_DTYPES,
+}
+
+_Limit = tuple[str, Callable[[float], bool]]
+_COUNT: _Limit = ("1 or more", lambda value: value >= 1)
+_ABOVE_ZERO: _Limit = ("a number above 0", lambda value: 0 < value < math.inf)
+_NOT_BELOW_ZERO: _Limit = ("a number of 0 or more", lambda value: 0 <= value < math.inf)
+_SHARE: _Limit = ("0 or more and below 1", lambda value: 0 <= value < 1)
+_LIMITS: dict[str, _Limit] = {  # a NaN is within none of them
+    "num_epochs": _COUNT,
+    "batch_size": _COUNT,
+    "learning_rate": _ABOVE_ZERO,
+    "warmup_epochs": ("0 to 1000", lambda value: 0 <= value <= 1000),
+    "weight_decay": _NOT_BELOW_ZERO,
+    "label_smoothing": _SHARE,
+    "patience": _COUNT,
+    "ema_decay": _SHARE,
+    "clip_norm": _ABOVE_ZERO,
+    "max_images": _COUNT,
+    "norm_momentum": _SHARE,
+}
+
 
 def parse_changes(words: Sequence[str]) -> dict[str, Any]:
     """Return the fields that words such as `batch_size=32` or `patience=none` give other values.
@@ -125,6 +157,7 @@ def parse_changes(words: Sequence[str]) -> dict[str, Any]:
         if not sign or field not in kinds:
             raise ValueError(f"expected FIELD=VALUE with a field among {', '.join(kinds)}, received {word!r}")
         changes[field] = _parse_value(field, kinds[field], text)
+        _check_value(field, changes[field])
     return changes
 
 
@@ -141,6 +174,15 @@ def _parse_value(field: str, kind: Any, text: str) -> Any:
         return kind(text)
     except ValueError:
         raise ValueError(f"{field} is of type {kind.__name__}, received {text!r}") from None
+
+
+def _check_value(field: str, value: Any) -> None:
+    if field in _CHOICES and value not in _CHOICES[field]:
+        raise ValueError(f"{field} must be one of {', '.join(_CHOICES[field])}, received {value!r}")
+    if value is not None and field in _LIMITS:
+        words, is_allowed = _LIMITS[field]
+        if not is_allowed(value):
+            raise ValueError(f"{field} must be {words}, received {value}")
 
 
 def describe_changes(recipe: TrainingRecipe, base: TrainingRecipe) -> list[str]:

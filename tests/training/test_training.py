@@ -1,5 +1,6 @@
 """A training learns, follows its seed, survives a kill and never leaves half a file."""
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -13,7 +14,16 @@ import pytest
 from bloodcell.dataset import load_split
 from bloodcell.errors import RecipeNotFoundError, StorageError, TrainingError
 from bloodcell.models import CATALOG
-from bloodcell.training import RECIPES, TrainingRecipe, describe_changes, parse_changes, recipe_for, train
+from bloodcell.training import (
+    RECIPES,
+    TrainingRecipe,
+    describe_changes,
+    live_request,
+    parse_changes,
+    recipe_for,
+    recipes,
+    train,
+)
 from bloodcell.training.augmentation import AUGMENTATIONS, epoch_order, symmetry
 from bloodcell.training.locks import try_lock
 from bloodcell.training.trainer import checkpoint_path
@@ -228,7 +238,45 @@ def test_changes_of_a_recipe_are_read_as_they_are_written(words, changes):
     assert parse_changes(describe_changes(recipe, TrainingRecipe())) == changes
 
 
-@pytest.mark.parametrize("word", ["depth=3", "batch_size", "batch_size=many", "xla=yes", "num_epochs=none"])
+@pytest.mark.parametrize(
+    "word",
+    [
+        "depth=3",
+        "batch_size",
+        "batch_size=many",
+        "xla=yes",
+        "num_epochs=none",
+        "num_epochs=0",
+        "batch_size=0",
+        "max_images=0",
+        "patience=0",
+        "learning_rate=0",
+        "learning_rate=nan",
+        "warmup_epochs=-1",
+        "warmup_epochs=1e308",
+        "weight_decay=-0.1",
+        "label_smoothing=1",
+        "label_smoothing=-0.1",
+        "ema_decay=1",
+        "clip_norm=-1",
+        "norm_momentum=1.5",
+        "augmentation=x",
+        "optimizer=x",
+        "schedule=x",
+        "compute_dtype=float8",
+    ],
+)
 def test_changes_that_are_none_are_refused(word):
     with pytest.raises(ValueError, match="received"):
         parse_changes([word])
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_can_be_asked_for_in_words(name):
+    """What is allowed in words holds all that the project itself trains by."""
+    words = [f"{field}={value}" for field, value in dataclasses.asdict(RECIPES[name]).items()]
+    assert TrainingRecipe().replace(**parse_changes(words)) == RECIPES[name]
+
+
+def test_the_page_offers_the_optimizers_that_there_are():
+    assert live_request.OPTIMIZERS == recipes.OPTIMIZERS
