@@ -50,7 +50,8 @@ platelets. You may say otherwise, and move the frame.
 
 **Refusals** come from the default classifier alone, whichever models are on. An image in which no cell is found is
 refused; then its guard, where it has one, compares colours, layout and sharpness, then the network's features, with the
-training images; last, more than one possible type means undecided. The page Trust tells how often each happens.
+training images; last, more than one possible type, or none that is probable enough, means undecided. The page Trust
+tells how often each happens.
 
 **Probabilities.** Each network's outputs are divided by its temperature, fitted on val, before softmax: of the answers
 given with 90 % probability about 90 % should be right, *on images like the training data*. The set of possible types is
@@ -121,7 +122,8 @@ def choose_settings() -> tuple[float, bool]:
             persist_state="session",
             on_change=choose,
             args=("classify_coverage",),
-            help="More coverage, more cells with several possible types, which are not answered",
+            help="More coverage, more cells with several possible types; less, more cells without any that is probable "
+            "enough. Neither is answered",
         )
         st.radio(
             "Probabilities from",
@@ -138,7 +140,11 @@ def choose_settings() -> tuple[float, bool]:
 
 
 def show_actions(
-    photos: Sequence[Photo], answers: Mapping[str, Answer], scores: brought.PageScores, coverage: float
+    photos: Sequence[Photo],
+    answers: Mapping[str, Answer],
+    scores: brought.PageScores,
+    coverage: float,
+    views: bool,
 ) -> None:
     """The way on to a case, the answers as CSV, and a fresh start."""
     given = [
@@ -148,7 +154,7 @@ def show_actions(
     ]
     if given:
         num_cells = sum(len(photo.cells) for photo in photos)
-        offer_case(given, num_cells, key="classify_case", coverage=coverage, on_kept=brought.start_over)
+        offer_case(given, num_cells, key="classify_case", coverage=coverage, views=views, on_kept=brought.start_over)
     download_csv(tables.answers_table(photos, answers, scores), "answers", key="classify_csv")
     st.button("Start over", icon=":material/restart_alt:", on_click=brought.start_over, key="classify_restart")
 
@@ -211,7 +217,7 @@ def show_brought(given: Sequence[brought.Given], example: Photo | None) -> None:
         never_seen()
     with row:  # drawn above and sent after the answer, which is what the reader waits for
         if example is None:
-            show_actions(photos, answers, scores, coverage)
+            show_actions(photos, answers, scores, coverage, views)
         else:
             back = "Back to your images" if photos else "Close the example"
             st.button(back, icon=":material/arrow_back:", on_click=brought.close_example, key="classify_back")

@@ -15,7 +15,14 @@ from bloodcell.cases.differential import REFERENCE_SOURCE, REFERENCE_WHITE_COUNT
 from bloodcell.cases.fonts import Fonts, choose_fonts
 from bloodcell.cases.pictures import decode_pixels
 from bloodcell.cases.records import DISCARDED, OTHER, Cell
-from bloodcell.cases.reports import RESEARCH_USE, agreement_of, count_decisions, describe_versions, models_of
+from bloodcell.cases.reports import (
+    RESEARCH_USE,
+    agreement_of,
+    count_decisions,
+    describe_versions,
+    describe_views,
+    models_of,
+)
 
 MARGIN = 15.0
 WIDTH = 210 - 2 * MARGIN
@@ -265,15 +272,15 @@ def _draw_origin(pdf: _Report, case: Case) -> None:
     for model in models[:3]:
         limits = ", ".join(f"{name} {value}" for name, value in model["thresholds"].items()) or "none recorded"
         pdf.write_line(
-            f"Model {model['model']}, artifact {model['fingerprint'][:16]}: {model['num_cells']} cells. "
-            f"Thresholds: {limits}.",
+            f"Model {model['model']}, artifact {model['fingerprint'][:16]}: {model['num_cells']} cells"
+            f"{describe_views(model['num_views'])}. Thresholds: {limits}.",
             8.5,
             MUTED,
         )
         if model["versions"]:
             pdf.write_line("Answered with " + _pairs(model["versions"]) + ".", 8.5, MUTED)
     if len(models) > 3:
-        pdf.write_line(f"and {len(models) - 3} more models, in the CSV and the JSON.", 8.5, MUTED)
+        pdf.write_line(f"and {len(models) - 3} more models or settings of them, in the CSV and the JSON.", 8.5, MUTED)
     pdf.write_line(f"Reported with {_pairs(describe_versions())}.", 8.5, MUTED)
     pdf.ln(1)
     for record in [r for r in case.records if r.action in ("created", "signed", "reopened", "images dropped")][-5:]:

@@ -46,7 +46,8 @@ class ModelAnswer:
         label: Its most probable class, None where it named none.
         probability: Calibrated probability of that class, in [0, 1].
         prediction_set: Classes that could not be ruled out.
-        details: All that the model gave, ready for JSON: probabilities, reasons, thresholds, versions, finer opinions.
+        details: All that the model gave, ready for JSON: probabilities, reasons, thresholds, versions, number of views,
+            finer opinions.
     """
 
     model: str
@@ -64,6 +65,7 @@ class ModelAnswer:
         fingerprint: str,
         thresholds: Mapping[str, Any] | None = None,
         versions: Mapping[str, str] | None = None,
+        num_views: int = 1,
     ) -> "ModelAnswer":
         """Return what the classifier answered, whole, with what it depended on.
 
@@ -72,9 +74,15 @@ class ModelAnswer:
             fingerprint: Fingerprint of the artifact that answered.
             thresholds: By name, the limits that decided between an answer and a refusal.
             versions: By package name.
+            num_views: Symmetric views of the cell over which the probabilities were averaged, 1 for none but itself.
         """
         given = answer.to_dict()
-        details = {**given, "thresholds": dict(thresholds or {}), "versions": dict(versions or {})}
+        details = {
+            **given,
+            "thresholds": dict(thresholds or {}),
+            "versions": dict(versions or {}),
+            "num_views": num_views,
+        }
         return cls(
             model=given["model"],
             fingerprint=fingerprint,
@@ -89,6 +97,11 @@ class ModelAnswer:
     def finer_label(self) -> str | None:
         """The finer type that the model named, such as "band neutrophil", or None where it offers none."""
         return self.details.get("finer_label")
+
+    @property
+    def num_views(self) -> int:
+        """Views of the cell over which the probabilities were averaged; answers from before views were kept have 1."""
+        return int(self.details.get("num_views", 1))
 
     @property
     def reasons(self) -> tuple[str, ...]:

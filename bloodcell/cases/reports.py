@@ -17,7 +17,7 @@ from typing import Any
 
 from bloodcell.cases.base import Case
 from bloodcell.cases.differential import Differential, differential_of
-from bloodcell.cases.records import DECISIONS, Cell, ModelAnswer
+from bloodcell.cases.records import DECISIONS, Cell, ModelAnswer, to_json
 from bloodcell.dataset import CLASS_CODES, CLASS_NAMES
 
 RESEARCH_USE = "For research and teaching only. Not a medical device: do not use it for diagnosis."
@@ -45,6 +45,7 @@ CELL_COLUMNS = (
     "model_probability",
     "model_prediction_set",
     "model_thresholds",
+    "model_views",
     "versions",
     "notice",
 )
@@ -102,19 +103,12 @@ def describe_versions() -> dict[str, str]:
 
 
 def models_of(case: Case) -> list[dict[str, Any]]:
-    """Return the models that answered in a case, most frequent first, each with thresholds, versions and a count."""
-    answers = [cell.answer for cell in case.cells if cell.answer is not None]
-    counts = Counter((answer.model, answer.fingerprint) for answer in answers)
-    return [
-        {
-            "model": name,
-            "fingerprint": fingerprint,
-            "num_cells": count,
-            "thresholds": _merge(answers, name, fingerprint, "thresholds"),
-            "versions": _merge(answers, name, fingerprint, "versions"),
-        }
-        for (name, fingerprint), count in counts.most_common()
-    ]
+    """Return what answered in a case, most frequent first, each with a count of its cells.
+
+    A model that was asked with other thresholds, another number of views or other versions is one more entry.
+    """
+    asked = [to_json(_describe_model(cell.answer)) for cell in case.cells if cell.answer is not None]
+    return [json.loads(text) | {"num_cells": count} for text, count in Counter(asked).most_common()]
 
 
 def write_json(case: Case) -> bytes:
@@ -180,7 +174,10 @@ def write_differential_csv(case: Case) -> bytes:
         "white_count_10e9_per_litre": _number(case.white_count),
         "signed_by": case.signed_by or "",
         "signed_at_utc": case.signed_at or "",
-        "models": "; ".join(f"{one['model']} {one['fingerprint']}, {one['num_cells']} cells" for one in models),
+        "models": "; ".join(
+            f"{one['model']} {one['fingerprint']}, {one['num_cells']} cells{describe_views(one['num_views'])}"
+            for one in models
+        ),
         "thresholds": " | ".join(_pairs(one["thresholds"]) for one in models),
         "versions": _pairs(describe_versions()),
         "notice": RESEARCH_USE,
@@ -269,6 +266,11 @@ def write_labelled_set(cases: Sequence[tuple[Case, Mapping[str, bytes]]], correc
     return buffer.getvalue()
 
 
+def describe_views(num_views: int) -> str:
+    """Return, to stand after a model, that its probabilities are a mean over views; nothing for one view."""
+    return "" if num_views == 1 else f", mean of {num_views} views"
+
+
 def agreement_of(case: Case) -> tuple[int, int]:
     """Return (confirmed, judged): cells of which a model named a type and a person judged, and those they agree on."""
     judged = [cell for cell in case.cells if cell.decision and cell.answer and cell.answer.label]
@@ -316,6 +318,7 @@ def _answer_columns(answer: ModelAnswer | None) -> dict[str, Any]:
         "model_probability": _number(answer.probability),
         "model_prediction_set": "; ".join(answer.prediction_set),
         "model_thresholds": _pairs(answer.details.get("thresholds", {})),
+        "model_views": answer.num_views,
     }
 
 
@@ -339,12 +342,14 @@ def _beside_rows(found: Differential) -> list[dict[str, Any]]:
     return rows
 
 
-def _merge(answers: Iterable[ModelAnswer], name: str, fingerprint: str, key: str) -> dict[str, Any]:
-    merged: dict[str, Any] = {}
-    for answer in answers:
-        if (answer.model, answer.fingerprint) == (name, fingerprint):
-            merged |= answer.details.get(key, {})
-    return merged
+def _describe_model(answer: ModelAnswer) -> dict[str, Any]:
+    return {
+        "model": answer.model,
+        "fingerprint": answer.fingerprint,
+        "thresholds": dict(answer.details.get("thresholds", {})),
+        "versions": dict(answer.details.get("versions", {})),
+        "num_views": answer.num_views,
+    }
 
 
 def _harmless(value: Any) -> Any:

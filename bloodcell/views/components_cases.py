@@ -125,6 +125,7 @@ def offer_case(
     num_cells: int,
     key: str,
     coverage: float = COVERAGE,
+    views: bool = False,
     on_kept: Callable[[], None] | None = None,
 ) -> None:
     """Offer to keep files as a case and to review them on the page Cases; of a field all cells, with their boxes.
@@ -133,7 +134,7 @@ def offer_case(
         files: With what the reader said of each.
         num_cells: Cells in them.
         key: Unique, beginning with the page's name.
-        coverage: That of the answers, as the page was set to.
+        coverage, views: Those of the answers, as the page was set to: what is kept is what the reader saw.
         on_kept: Called once they are in the case, before the page Cases opens.
     """
     with st.popover("Review as a case", icon=":material/fact_check:", key=f"{key}_popover"):
@@ -158,7 +159,7 @@ def offer_case(
             store = open_store()
             case_id = store.create_case(identifier, current_reviewer()) if existing is None else existing.id
             with st.spinner("Reading and answering …"):
-                intake = fill_case(store, case_id, files[:MAXIMUM_FILES], coverage)
+                intake = fill_case(store, case_id, files[:MAXIMUM_FILES], coverage, views)
             st.session_state[_MESSAGE] = ("success", _report_intake(intake))
         except BloodCellError as error:
             st.error(escape_markdown(str(error)), icon=":material/error:")
@@ -193,8 +194,13 @@ def _ask_to_add(existing: CaseSummary, key: str) -> bool:
     return st.checkbox(f"Add them to the case {name}", key=f"{key}_add_{existing.id}")
 
 
-def fill_case(store: CaseStore, case_id: str, files: Sequence[GivenFile], coverage: float = COVERAGE) -> Intake:
-    """Add files to a case with the answers of the default classifier, without answers where it is not ready."""
+def fill_case(
+    store: CaseStore, case_id: str, files: Sequence[GivenFile], coverage: float = COVERAGE, views: bool = False
+) -> Intake:
+    """Add files to a case with the answers of the default classifier, without answers where it is not ready.
+
+    `coverage` and `views` are those of `keep_files`.
+    """
     from bloodcell.inference.guard import load_guard
 
     name = cache.default_model()
@@ -202,7 +208,9 @@ def fill_case(store: CaseStore, case_id: str, files: Sequence[GivenFile], covera
     if artifact is None or find_litert(artifact) is None or (engine := cache.load_engine(artifact.name)) is None:
         return keep_files(store, case_id, files, current_reviewer())
     guard = load_guard(artifact, engine)
-    return keep_files(store, case_id, files, current_reviewer(), artifact, engine, guard, coverage=coverage)
+    return keep_files(
+        store, case_id, files, current_reviewer(), artifact, engine, guard, coverage=coverage, views=views
+    )
 
 
 def sign_or_reopen(store: CaseStore, case: Case, key: str, review_key: str) -> None:

@@ -20,6 +20,7 @@ from bloodcell.inference.finder_survey import ImageKind
 from bloodcell.inference.images import list_pages
 from bloodcell.inference.prediction_sets import COVERAGE
 from bloodcell.inference.specimens import find_specimen, remarks_on
+from bloodcell.inference.views import NUM_VIEWS
 
 if TYPE_CHECKING:
     from bloodcell.inference import Engine
@@ -92,6 +93,7 @@ def keep_files(
     guard: "Guard | None" = None,
     on_file: OnFile | None = None,
     coverage: float = COVERAGE,
+    views: bool = False,
 ) -> Intake:
     """Add the cells of image files to a case, with what a model says of each.
 
@@ -99,8 +101,9 @@ def keep_files(
         files: Each with what the reader says of it; a field gives all its cells, with their boxes.
         artifact, engine: The model that answers; None for neither, and the cells are labelled by hand.
         guard: What decides whether there is an answer; None lets the model answer always.
-        coverage: Promised share of cells whose set of possible types holds the right one, in (0, 1).
         on_file: Told how far it is.
+        coverage: Promised share of cells whose set of possible types holds the right one, in (0, 1).
+        views: Whether probabilities are averaged over the eight symmetric views of each cell.
 
     Raises:
         CaseLockedError: The case is signed.
@@ -117,7 +120,7 @@ def keep_files(
                 intake.num_empty += not image.cells
                 if image.cells:
                     images.append(image)
-                    answers.append(_ask(asked, artifact, engine, guard, coverage))
+                    answers.append(_ask(asked, artifact, engine, guard, coverage, views))
             done += 1
             if on_file is not None:
                 on_file(done)
@@ -145,6 +148,7 @@ def _ask(
     engine: "Engine | None",
     guard: "Guard | None",
     coverage: float,
+    views: bool,
 ) -> list[ModelAnswer | None]:
     if artifact is None or engine is None:
         return [None] * len(asked)
@@ -156,6 +160,6 @@ def _ask(
         thresholds["greatest strangeness of features"] = round(float(guard.parameters.feature_limit), 4)
     versions = {name: text for name, text in describe_versions().items() if name in _ENGINE_PACKAGES}
     return [
-        ModelAnswer.from_answer(answer, artifact.fingerprint, thresholds, versions)
-        for answer in answer_cells(asked, artifact, engine, guard, coverage)
+        ModelAnswer.from_answer(answer, artifact.fingerprint, thresholds, versions, NUM_VIEWS if views else 1)
+        for answer in answer_cells(asked, artifact, engine, guard, coverage, views)
     ]

@@ -251,12 +251,37 @@ def test_the_json_holds_the_whole_history(reviewed):
             "num_cells": 7,
             "thresholds": {"coverage": 0.99},
             "versions": {"numpy": "2"},
+            "num_views": 1,
         }
     ]
     assert report["differential"]["num_white"] == 3
     assert report["cells"][1]["decision"]["label"] == "monocyte"
     assert report["cells"][1]["model_answer"]["label"] == "lymphocyte"
     assert {"python", "numpy", "sqlalchemy", "fpdf2"} <= set(report["versions"])
+
+
+def test_each_setting_of_a_model_is_reported_with_its_own_cells(store):
+    """What was asked at another coverage, with more views or newer packages does not pass for the rest."""
+    case_id = store.create_case("S", "Ana")
+    later = {"thresholds": {"coverage": 0.9}, "versions": {"numpy": "3"}, "num_views": 8}
+    answers = [[make_answer("neutrophil", **(later if number > 1 else {}))] for number in range(5)]
+    store.add_images(case_id, [make_image(number) for number in range(5)], answers, "Ana")
+    case = store.load_case(case_id)
+    models = json.loads(write_json(case))["models"]
+    assert [(one["num_cells"], one["thresholds"], one["versions"], one["num_views"]) for one in models] == [
+        (3, {"coverage": 0.9}, {"numpy": "3"}, 8),
+        (2, {"coverage": 0.99}, {"numpy": "2"}, 1),
+    ]
+    table = pd.read_csv(io.BytesIO(write_cells_csv(case)))
+    assert table["model_views"].tolist() == [1, 1, 8, 8, 8]
+    differential = pd.read_csv(io.BytesIO(write_differential_csv(case)))
+    assert differential["models"][0] == (
+        f"{MODEL} {FINGERPRINT}, 3 cells, mean of 8 views; {MODEL} {FINGERPRINT}, 2 cells"
+    )
+    assert differential["thresholds"][0] == "coverage 0.9 | coverage 0.99"
+    _, text = read_pdf(write_pdf(case, {}))
+    assert "3 cells, mean of 8 views. Thresholds: coverage 0.9." in text
+    assert "2 cells. Thresholds: coverage 0.99." in text
 
 
 def test_corrections_come_back_as_a_labelled_set(store, reviewed, tmp_path):

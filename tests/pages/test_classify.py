@@ -235,8 +235,9 @@ def test_what_was_kept_as_a_case_is_not_kept_again_with_the_next(small_artifacts
     """One patient's cells stay out of the next patient's case."""
     from bloodcell.cases import open_store
 
-    at = upload(open_classify(), {"first.png": encode(draw_cell())})
+    at = upload(open_classify(classify_views="8"), {"first.png": encode(draw_cell())})
     assert "1 cell of 1 file: first.png" in words(at)
+    (seen,) = at.session_state["classify_answers"].values()
     at.text_input(key="classify_case_identifier").set_value("Patient 1").run()
     at.button(key="classify_case_go").click().run()
     assert not at.exception and at.query_params["case"] == open_store().find_case("Patient 1").id
@@ -251,6 +252,8 @@ def test_what_was_kept_as_a_case_is_not_kept_again_with_the_next(small_artifacts
         for case in open_store().list_cases()
     }
     assert files == {"Patient 1": ["first.png"], "Patient 2": ["second.png"]}
+    (cell,) = open_store().load_case(open_store().find_case("Patient 1").id).cells
+    assert (cell.answer.probability, cell.answer.num_views) == (seen.probability, 8), "what was seen is what is kept"
 
 
 def test_a_removed_file_is_forgotten(small_artifacts):

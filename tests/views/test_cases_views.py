@@ -119,6 +119,23 @@ def test_files_become_cells_with_the_classifiers_answers(store, tmp_path):
     assert (again.num_added, again.num_present) == (0, 10)
 
 
+def test_the_views_that_the_reader_saw_are_kept_and_recorded(store, tmp_path):
+    """With eight views the probability in the case is the mean that Classify showed, not that of the image as it is."""
+    artifact, case_id = write_artifact(tmp_path / "artifacts", "cnn_3"), store.create_case("S", "Ana")
+
+    class Corner(PlainEngine):
+        def compute_logits(self, inputs):
+            return (inputs[:, 0, 0] @ np.arange(24).reshape(3, 8)).astype(np.float32)
+
+    file = GivenFile("a.png", encode_pixels(make_image(1).pixels))
+    keep_files(store, case_id, [file], "Ana", artifact, Corner(), views=True)
+    answer = store.load_case(case_id).cells[0].answer
+    image = read_image(file.data, file.name)
+    plain, mean = (classify_image(image, artifact, Corner(), views=views) for views in (False, True))
+    assert answer.probability == pytest.approx(mean.probability) != pytest.approx(plain.probability)
+    assert answer.details["num_views"] == 8
+
+
 def test_each_page_of_a_file_is_an_image_of_the_case(store):
     pages = [Image.fromarray(np.array(make_image(n).pixels)) for n in range(2)]
     buffer = io.BytesIO()
