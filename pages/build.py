@@ -137,6 +137,7 @@ def offer_training(combination: Combination, has_others: bool) -> None:
         st.page_link(
             TRAIN_PAGE, label=f"Train {name} now", icon=":material/play_arrow:", query_params={"train_model": name}
         )
+        st.caption("Live, by your own choices: compared only with live trainings of the base by the same choices.")
     st.caption("Fully, by the study's recipe:")
     st.code(f"./dev python -m bloodcell train {name}", language="bash", wrap_lines=True)
     if not has_others:
@@ -160,6 +161,8 @@ def show_result(result: Repeated, trained: tables.Trained) -> None:
     seeds = "one seed; its spread is not known" if result.num_trainings == 1 else f"{result.num_trainings} seeds"
     spread = "" if np.isnan(result.spread) else f"± {100 * result.spread:.2f} points over "
     st.caption(f"{spread}{seeds}, {len(result.y_true):,} images.")
+    if trained.own:
+        st.caption("Your own training: it is compared only with trainings by the same settings.")
     if trained.num_others:
         st.caption(f"Left out: {trained.num_others} training(s) of it under other settings.")
 
@@ -210,7 +213,10 @@ def show_consequence(combination: Combination, results: Mapping[str, Repeated]) 
     own = cache_build.load_result(trained[combination.name])
     show_result(own, trained[combination.name])
     if combination.name not in results:
-        st.info("It was trained with other settings than the base, so a difference would not tell what the switch did.")
+        st.info(
+            "It was trained with other settings than the base, so a difference would not tell what the switch did. "
+            "Train the base with the same settings to compare them."
+        )
         return None
     other = choose_other(combination, results)
     if other is None:
@@ -249,7 +255,9 @@ def show_neighbours(combination: Combination, results: Mapping[str, Repeated]) -
             "build_seeds",
             f"Accuracy of {combination.name} and of {len(shown)} networks that differ in one switch, seed by seed",
         )
-    st.caption("Choose a row to set that switch. Costs are against this network; a dash: not trained here.")
+    st.caption(
+        "Choose a row to set that switch. Costs are against this network; a dash: no training by these settings."
+    )
     signed = "%+.2f"
     percents = {column: 100 * table[column] for column in ("accuracy", "spread", "difference")}
     st.dataframe(
@@ -288,16 +296,13 @@ def show_neighbours(combination: Combination, results: Mapping[str, Repeated]) -
 
 
 def load_comparable(combination: Combination) -> dict[str, Repeated]:
-    """Return the trained networks of the design space that share settings with this one, else with the base."""
+    """Return the networks that were trained with this one's settings, if the base was too; else with the base's."""
     trained = cache_build.list_trained()
-    reference = trained.get(BASE.name) or trained.get(combination.name)
-    if reference is None:
-        reference = next(iter(trained.values()), None)
-    return {
-        name: cache_build.load_result(one)
-        for name, one in trained.items()
-        if reference is not None and one.settings == reference.settings
-    }
+    for one in (trained.get(combination.name), trained.get(BASE.name), *trained.values()):
+        equal = cache_build.list_equal(one.settings) if one else {}
+        if BASE.name in equal or (equal and BASE.name not in trained):
+            return {name: cache_build.load_result(other) for name, other in equal.items()}
+    return {}
 
 
 open_page(

@@ -9,7 +9,7 @@ from bloodcell.evaluation.repeated import Repeated, gather_trainings
 from bloodcell.models.combinations import BASE, Combination
 from bloodcell.models.graphs import graph_name, load_combination_graphs
 from bloodcell.views import cache
-from bloodcell.views.tables_build import Trained, find_trained
+from bloodcell.views.tables_build import Trained, find_equal, find_trained
 
 
 def load_graph(combination: Combination) -> dict[str, Any]:
@@ -21,6 +21,12 @@ def list_trained() -> dict[str, Trained]:
     """Return the trainings of the design space that are on the shelf, by the combination's own name."""
     shelf = cache.load_shelf()
     return _list_trained(shelf.fingerprint, shelf)
+
+
+def list_equal(settings: str) -> dict[str, Trained]:
+    """Return the trainings of the design space under one set of settings, by the combination's own name."""
+    shelf = cache.load_shelf()
+    return _list_equal(shelf.fingerprint, settings, shelf)
 
 
 def load_result(trained: Trained, split: str = "test") -> Repeated:
@@ -37,6 +43,11 @@ def _load_graphs() -> dict[str, dict[str, Any]]:
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _list_trained(fingerprint: str, _shelf: Shelf) -> dict[str, Trained]:
     return find_trained(_shelf, BASE)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _list_equal(fingerprint: str, settings: str, _shelf: Shelf) -> dict[str, Trained]:
+    return find_equal(_shelf, settings)
 
 
 @st.cache_resource(max_entries=128, show_spinner=False)

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -58,6 +58,11 @@ class Trained:
     artifacts: tuple[Artifact, ...]
     num_others: int
 
+    @property
+    def own(self) -> bool:
+        """Whether all of them are the user's own, none the project's."""
+        return all(artifact.own for artifact in self.artifacts)
+
 
 def describe_value(switch: str, value: Any) -> str:
     """Return one switch's value in words, such as "two blocks" or "no dropout"."""
@@ -101,15 +106,20 @@ def study_name(combination: Combination) -> str | None:
     return name if name in CATALOG else None
 
 
-def group_trainings(artifacts: Iterable[Artifact]) -> dict[str, dict[str, tuple[Artifact, ...]]]:
-    """Return model name -> settings -> its trainings, one per seed in their order; the first of a seed counts."""
+def group_trainings(shelf: Shelf) -> dict[str, dict[str, tuple[Artifact, ...]]]:
+    """Return the trainings of the design space: combination's own name -> settings -> one per seed in their order.
+
+    Of several of one seed the project's counts before the user's own, the study's name before the combination's.
+    """
+    combinations = {name: one.name for one in all_combinations() for name in (name_of(one), one.name)}
+    found = [one for one in (*shelf.artifacts.values(), *shelf.runs.values()) if one.model_name in combinations]
     groups: dict[str, dict[str, dict[int, Artifact]]] = {}
-    for artifact in artifacts:
-        of_model = groups.setdefault(artifact.model_name, {})
-        of_model.setdefault(describe_settings(artifact), {}).setdefault(artifact.manifest.seed, artifact)
+    for artifact in sorted(found, key=lambda one: (one.own, one.model_name not in CATALOG)):
+        of_network = groups.setdefault(combinations[artifact.model_name], {})
+        of_network.setdefault(describe_settings(artifact), {}).setdefault(artifact.manifest.seed, artifact)
     return {
-        model: {settings: tuple(by_seed[seed] for seed in sorted(by_seed)) for settings, by_seed in of_settings.items()}
-        for model, of_settings in groups.items()
+        name: {settings: tuple(by_seed[seed] for seed in sorted(by_seed)) for settings, by_seed in of_network.items()}
+        for name, of_network in groups.items()
     }
 
 
@@ -130,21 +140,27 @@ def describe_settings(artifact: Artifact) -> str:
 def find_trained(shelf: Shelf, base: Combination) -> dict[str, Trained]:
     """Return the trainings of each network of the design space, by the combination's own name.
 
-    Settings are those of the base where a network was trained with them, so that as many as can be are comparable;
-    else those of the network's own artifact, else those with the most seeds.
+    Settings are those of the base where a network was trained with them, so that as many as can be are comparable. The
+    base is shown by the project's trainings where there are any, and so is any other network.
     """
-    groups = group_trainings([*shelf.artifacts.values(), *shelf.runs.values()])
-    reference = _main_settings(_groups_of(groups, base))
-    found = {}
-    for combination in all_combinations():
-        of_settings = _groups_of(groups, combination)
-        if not of_settings:
-            continue
-        settings = reference if reference in of_settings else _main_settings(of_settings)
-        assert settings is not None
-        others = sum(len(artifacts) for key, artifacts in of_settings.items() if key != settings)
-        found[combination.name] = Trained(name_of(combination), settings, of_settings[settings], others)
-    return found
+    groups = group_trainings(shelf)
+    of_base = groups.get(base.name, {})
+    reference = _choose_settings(of_base, of_base, None) if of_base else None
+    return {
+        one.name: _make_trained(one, groups[one.name], _choose_settings(groups[one.name], of_base, reference))
+        for one in all_combinations()
+        if one.name in groups
+    }
+
+
+def find_equal(shelf: Shelf, settings: str) -> dict[str, Trained]:
+    """Return the trainings under one set of settings, which can be compared, by the combination's own name."""
+    groups = group_trainings(shelf)
+    return {
+        one.name: _make_trained(one, groups[one.name], settings)
+        for one in all_combinations()
+        if settings in groups.get(one.name, {})
+    }
 
 
 def neighbours_table(
@@ -288,23 +304,23 @@ def images_table(
     )
 
 
-def _groups_of(
-    groups: Mapping[str, Mapping[str, tuple[Artifact, ...]]], combination: Combination
-) -> dict[str, tuple[Artifact, ...]]:
-    """Return the trainings of a combination by settings: under the catalog's name and under its own."""
-    merged: dict[str, dict[int, Artifact]] = {}
-    for name in dict.fromkeys((name_of(combination), combination.name)):
-        for settings, artifacts in groups.get(name, {}).items():
-            by_seed = merged.setdefault(settings, {})
-            for artifact in artifacts:
-                by_seed.setdefault(artifact.manifest.seed, artifact)
-    return {settings: tuple(by_seed[seed] for seed in sorted(by_seed)) for settings, by_seed in merged.items()}
+def _make_trained(combination: Combination, of_settings: Mapping[str, tuple[Artifact, ...]], settings: str) -> Trained:
+    others = sum(len(artifacts) for key, artifacts in of_settings.items() if key != settings)
+    return Trained(name_of(combination), settings, of_settings[settings], others)
 
 
-def _main_settings(of_settings: Mapping[str, Sequence[Artifact]]) -> str | None:
-    """Return the settings of the artifact that the other pages show, else those with the most seeds; None for none."""
-    return max(
-        of_settings,
-        key=lambda key: (any(one.kind == "artifact" for one in of_settings[key]), len(of_settings[key])),
-        default=None,
-    )
+def _choose_settings(
+    of_settings: Mapping[str, Sequence[Artifact]], of_base: Mapping[str, Sequence[Artifact]], reference: str | None
+) -> str:
+    """Return the settings that a network is shown under.
+
+    These are `reference`, else those of the artifact that the other pages show, else any of the project's before the
+    user's own; of those that are left, the ones that the base was trained with too, then those with the most seeds.
+    """
+
+    def rank(settings: str) -> tuple[bool, bool, bool, bool, int]:
+        kinds = [one.kind for one in of_settings[settings] if not one.own]
+        of_artifact = "artifact" in kinds
+        return settings == reference, of_artifact, bool(kinds), settings in of_base, len(of_settings[settings])
+
+    return max(of_settings, key=rank)

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_runs import NUM_IMAGES, write_runs
-from shelf import write_shelf
+from shelf import make_predictions, write_artifact, write_shelf
 from streamlit.testing.v1 import AppTest
 
+from bloodcell.files import own_models_directory
 from bloodcell.models.combinations import BASE
 from bloodcell.models.graphs import load_combination_graphs
 
@@ -130,6 +131,33 @@ def test_other_settings_are_not_compared(runs):
     assert "Class by class" not in [header.value for header in page.header]
 
 
+def write_lesson(name: str, accuracy: float, seed: int = 0) -> None:
+    """Write a model as a quick lesson leaves it; all of them answer the same images."""
+    recipe = {"num_epochs": 4, "max_images": 1196, "patience": None, "norm_momentum": 0.9}
+    predictions = [make_predictions(split, accuracy, 1, 400) for split in ("val", "test")]
+    write_artifact(own_models_directory(), name, predictions=predictions, recipe=recipe, seed=seed)
+
+
+def test_lessons_of_the_base_leave_the_projects_comparisons_alone(runs):
+    for seed in range(4):
+        write_lesson(f"cnn_bn_dropout40.own{seed + 1}", 0.5, seed)
+    page = open_build(build_network=ATTENTION)
+    assert "other settings than the base" not in said(page)
+    assert "**8.5 ± " in said(page)
+    assert open_build().metric[0].value == "89.00 %"
+
+
+def test_a_lesson_is_compared_with_a_lesson_of_the_base(runs):
+    write_lesson("net3_bn.own1", 0.9)
+    page = open_build(build_network="net3_bn")
+    assert "trained with other settings than the base" in said(page)
+    write_lesson("cnn_bn_dropout40.own2", 0.5)
+    page = open_build(build_network="net3_bn")
+    assert "trained with other settings than the base" not in said(page)
+    assert "Your own training: it is compared only with trainings by the same settings." in said(page)
+    assert "better** than `cnn_bn_dropout40`, more than chance" in said(page)
+
+
 def test_the_nearest_that_is_trained_is_one_click_away(runs):
     page = open_build(build_network="net3_bn_dropout40_se")
     page.button(key="build_nearest").click().run()
@@ -144,6 +172,7 @@ def test_training_is_offered_on_the_train_page_once_it_exists(runs, monkeypatch)
     links = [link for link in page.get("page_link") if "Train net2 now" in link.proto.label]
     assert len(links) == exists
     assert all("train_model=net2" in link.proto.query_string for link in links)
+    assert ("compared only with live trainings of the base by the same choices" in said(page)) == exists
 
 
 def test_page_is_whole_on_an_ordinary_shelf(tmp_path, monkeypatch):

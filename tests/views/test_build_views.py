@@ -6,9 +6,10 @@ import pytest
 from made_runs import write_runs
 from shelf import write_artifact
 
-from bloodcell.artifact import load_shelf
+from bloodcell.artifact import join_shelves, load_own_shelf, load_shelf
 from bloodcell.dataset import CLASS_NAMES
 from bloodcell.evaluation.repeated import compare_repeated, gather_trainings
+from bloodcell.files import own_models_directory
 from bloodcell.models.combinations import BASE, Combination, all_combinations
 from bloodcell.models.graphs import graph_name, load_combination_graphs
 from bloodcell.views import figures_build as figures
@@ -111,6 +112,58 @@ def test_the_settings_of_the_artifact_count_even_where_others_have_more_seeds(tm
     trained = tables.find_trained(load_shelf(folder), BASE)[BASE.name]
     assert [artifact.kind for artifact in trained.artifacts] == ["artifact"]
     assert trained.num_others == 3
+
+
+def write_own(name, seed, **recipe):
+    """Write a model as a live training leaves it."""
+    lesson = {"num_epochs": 4, "max_images": 1196, "patience": None, "norm_momentum": 0.9}
+    return write_artifact(own_models_directory(), name, seed=seed, recipe=lesson | recipe)
+
+
+def load_joined(folder):
+    return join_shelves(load_shelf(folder), load_own_shelf())
+
+
+def test_own_trainings_never_take_the_place_of_the_projects(tmp_path):
+    folder = tmp_path / "artifacts"
+    artifact = write_artifact(folder, "cnn_bn_dropout40")
+    write_artifact(folder, "cnn_bn")
+    write_own("cnn_bn_dropout40.own1", 0)
+    write_own("cnn_bn_dropout40.own2", 1)
+    write_own("cnn_bn.own3", 0)
+    trained = tables.find_trained(load_joined(folder), BASE)
+    assert [one.name for one in trained[BASE.name].artifacts] == [artifact.name]
+    assert trained[BASE.name].num_others == 2
+    assert trained["net4_bn"].settings == trained[BASE.name].settings
+
+
+def test_the_projects_runs_count_before_own_trainings_under_any_settings(tmp_path):
+    folder = tmp_path / "artifacts"
+    write_artifact(folder, "cnn_bn_dropout40")
+    own = write_artifact(own_models_directory(), "cnn_bn.own1", seed=0)
+    run = write_runs(folder, "cnn_bn", (4,), recipe=own.manifest.recipe)[0]
+    assert tables.find_trained(load_joined(folder), BASE)["net4_bn"].artifacts == (run,), "one of a seed: the project's"
+    write_runs(folder, "net3_bn", (4,), recipe={"num_epochs": 3})
+    write_own("net3_bn.own2", 0)
+    write_own("net3_bn.own3", 1)
+    assert not tables.find_trained(load_joined(folder), BASE)["net3_bn"].own
+
+
+def test_own_trainings_are_shown_under_the_settings_that_the_base_has_too(tmp_path):
+    folder = tmp_path / "artifacts"
+    write_artifact(folder, "cnn_bn_dropout40")
+    write_own("cnn_bn_dropout40.own1", 0)
+    write_own("net3_bn.own2", 0)
+    write_own("net3_bn.own3", 0, num_epochs=9)
+    write_own("net3_bn.own4", 1, num_epochs=9)
+    shelf = load_joined(folder)
+    trained = tables.find_trained(shelf, BASE)["net3_bn"]
+    assert [one.name for one in trained.artifacts] == ["net3_bn.own2"] and trained.own
+    equal = tables.find_equal(shelf, trained.settings)
+    assert {name: [one.name for one in found.artifacts] for name, found in equal.items()} == {
+        "net3_bn": ["net3_bn.own2"],
+        BASE.name: ["cnn_bn_dropout40.own1"],
+    }
 
 
 def test_a_field_that_older_recipes_lack_does_not_part_them(tmp_path):
