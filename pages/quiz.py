@@ -23,14 +23,14 @@ wanted = choose_round()
 game = find_game(wanted, images)
 if not game.rows:
     st.info(
-        "No trained network misses any cell of the test split, or none is trained here: choose other cells.",
+        "No network of the project misses any cell of the test split, or none is trained here: choose other cells.",
         icon=":material/check:",
     )
     st.stop()
 if len(game.rows) < wanted.length:
     st.caption(f"There are only {len(game.rows)} such cells.")
 with st.container(key="quiz_play"):
-    play(game, board_code(wanted, images), images, cache_quiz.load_stored(selected_models()))
+    play(game, board_code(game, wanted, images), images, cache_quiz.load_stored(selected_models()))
 st.caption(
     f":material/database: Cells and labels: the test split of {images.identity.label}. The networks' answers are those "
     "stored when they were evaluated."

@@ -32,14 +32,17 @@ def load_stored(names: list[str]) -> dict[str, StoredAnswers]:
 
 
 def load_misses() -> np.ndarray:
-    """Return how many of all trained models miss each row of the test split, (n,) int64.
+    """Return how many of the project's trained models miss each row of the test split, (n,) int64.
+
+    The user's own are left out: the hard cells must not change when a live training ends while a class plays.
 
     Raises:
         DatasetError: The dataset is missing or damaged.
     """
     images = cache.load_split(SPLIT)
-    shelf = cache.load_shelf()
-    return _count_misses(shelf.fingerprint, dataset_key(images), list(shelf.artifacts), images)
+    models = [artifact for artifact in cache.load_shelf().artifacts.values() if not artifact.own]
+    fingerprints = tuple(artifact.fingerprint for artifact in models)
+    return _count_misses(fingerprints, dataset_key(images), [artifact.name for artifact in models], images)
 
 
 def dataset_key(images: "Split") -> str:
@@ -56,5 +59,5 @@ def _collect(
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _count_misses(shelf: str, dataset: str, _names: list[str], _images: "Split") -> np.ndarray:
+def _count_misses(fingerprints: tuple[str, ...], dataset: str, _names: list[str], _images: "Split") -> np.ndarray:
     return count_misses(load_stored(_names), _images.labels)

@@ -1,5 +1,6 @@
 """The Quiz on the screen: which round, one question, the answer beside the networks', the results, the class."""
 
+import hashlib
 import secrets
 import time
 from collections.abc import Mapping
@@ -92,7 +93,7 @@ def new_cells() -> None:
 def find_game(wanted: Round, images: Split) -> Game:
     """Return this session's game of a round, as far as it got; begun where it is new."""
     games: dict[str, Game] = st.session_state.setdefault(GAMES, {})
-    key = board_code(wanted, images)
+    key = f"{cache_quiz.dataset_key(images)}-{wanted.code}"
     if key not in games:
         rows = draw_rows(wanted, images.labels, cache_quiz.load_misses())
         games[key] = Game(tuple(rows.tolist()), tuple(images.labels[rows].tolist()))
@@ -101,9 +102,10 @@ def find_game(wanted: Round, images: Split) -> Game:
     return games[key]
 
 
-def board_code(wanted: Round, images: Split) -> str:
-    """Return what tells a round on this dataset from any other."""
-    return f"{cache_quiz.dataset_key(images)}-{wanted.code}"
+def board_code(game: Game, wanted: Round, images: Split) -> str:
+    """Return what the players of one board share: dataset, cells and round. One address may have drawn other cells."""
+    cells = hashlib.sha256(repr(game.rows).encode()).hexdigest()[:8]
+    return f"{cache_quiz.dataset_key(images)}-{cells}-{wanted.code}"
 
 
 def _player() -> str:

@@ -1,7 +1,7 @@
 """The quiz: which cells are asked, what was answered, and how players and networks did. Nothing here imports Streamlit.
 
 A round is drawn from the test split by its address alone, so that everyone who opens the same address, on servers with
-the same dataset and (for the hard cells) the same trained models, is asked about the same cells in the same order.
+the same dataset and (for the hard cells) the same project models, is asked about the same cells in the same order.
 """
 
 from collections.abc import Mapping, Sequence

@@ -5,9 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from quiz_shelf import NUM_MISSED, write_quiz_shelf
+from shelf import write_artifact
 from streamlit.testing.v1 import AppTest
 
+from bloodcell.artifact import Predictions
 from bloodcell.dataset import CLASS_NAMES, load_split
+from bloodcell.files import own_models_directory
 from bloodcell.views import scoreboard
 from bloodcell.views.quiz import Round, draw_rows
 
@@ -102,6 +105,20 @@ def test_the_hard_cells_that_both_missed_are_shown(shelf):
     at = play_all(at, rows, labels, wrong=(0, 1))
     assert (rows < NUM_MISSED).all()
     assert words(at).count("1 of 2 networks missed it") == 2
+
+
+def test_a_training_that_ends_while_a_class_plays_changes_nobodys_cells(shelf):
+    rows, _ = rows_of("missed")
+    open_quiz(quiz_seed="42", quiz_cells="missed")
+    predictions = []
+    for split in ("val", "test"):
+        images = load_split(split)
+        logits = np.eye(8, dtype=np.float32)[(images.labels + 1) % 8]
+        predictions.append(Predictions(split, images.labels, logits, images.image_hashes))
+    write_artifact(own_models_directory(), "cnn_3.own1", predictions=predictions)
+    late = open_quiz(quiz_seed="42", quiz_cells="missed")
+    games = list(late.session_state["quiz_games"].values())
+    assert [game.rows for game in games] == [tuple(rows.tolist())]
 
 
 def test_a_second_player_of_the_same_address_meets_the_first_on_the_board(shelf):

@@ -5,8 +5,9 @@ import threading
 import numpy as np
 import pytest
 
-from bloodcell.dataset import CLASS_NAMES
+from bloodcell.dataset import CLASS_NAMES, load_split
 from bloodcell.views import scoreboard
+from bloodcell.views.components_quiz import board_code
 from bloodcell.views.quiz import (
     HARDEST,
     Game,
@@ -111,6 +112,14 @@ def test_the_matrix_and_the_table_hold_every_answer():
     assert table["player right"].tolist() == [True, False]
     assert table["a"].tolist() == [CLASS_NAMES[2], CLASS_NAMES[4]] and table["a probability"].tolist() == [0.8, 0.8]
     assert table["pixel hash"].tolist() == ["0" * 15 + "2", "0" * 16] and table["seconds"].tolist() == [1.3, 3.0]
+
+
+def test_only_the_same_cells_of_the_same_round_share_a_board(small_dataset):
+    images, wanted = load_split("test"), Round("missed", 10, 42)
+    code = board_code(Game((0, 1, 2), (0, 1, 2), [5]), wanted, images)
+    assert code == board_code(Game((0, 1, 2), (0, 1, 2)), wanted, images)
+    assert code != board_code(Game((0, 2, 1), (0, 2, 1)), wanted, images)
+    assert code != board_code(Game((0, 1, 2), (0, 1, 2)), Round("all", 10, 42), images)
 
 
 @pytest.fixture
