@@ -2,12 +2,17 @@
 
 import hashlib
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
 from bloodcell.dataset import INPUT_SIZE, Box
+from bloodcell.inference.finder_measure import intersection_over_union
+
+SAME_CELL = 0.5
+"""Intersection over union of two frames in one image above which they hold the same cell."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +48,30 @@ class NewImage:
     pixels: np.ndarray
     cells: tuple[NewCell, ...]
     notes: tuple[str, ...] = ()
+
+
+def find_same(boxes: Sequence[Box], known: Sequence[Box]) -> set[int]:
+    """Return the places of the boxes that are cells which an image is known to hold, framed as before or nearly so.
+
+    Two boxes of which more than half is shared are one cell. Each known cell is matched once, best match first: the
+    neighbour of a cell is not taken for it because their frames overlap.
+
+    Args:
+        boxes: Cells found in the image now; a box that comes twice is there after the first.
+        known: Cells found in it before.
+    """
+    overlaps = [
+        (overlap, place, other)
+        for place, box in enumerate(boxes)
+        for other, known_box in enumerate(known)
+        if (overlap := intersection_over_union(box, known_box)) > SAME_CELL
+    ]
+    same: dict[int, int] = {}
+    for _, place, other in sorted(overlaps, reverse=True):
+        if place not in same and other not in same.values():
+            same[place] = other
+    repeated = {place for place, box in enumerate(boxes) if box in boxes[:place]}
+    return repeated | set(same)
 
 
 def encode_pixels(pixels: np.ndarray) -> bytes:

@@ -2,7 +2,7 @@
 
 import threading
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,10 @@ from bloodcell.cases.base import (
     utc_now,
 )
 from bloodcell.cases.database import database_url, is_file
-from bloodcell.cases.pictures import NewCell, NewImage, encode_pixels, hash_pixels
+from bloodcell.cases.pictures import NewCell, NewImage, encode_pixels, find_same, hash_pixels
 from bloodcell.cases.records import ModelAnswer, to_json
 from bloodcell.cases.review import CaseReview, said_columns
+from bloodcell.dataset import Box
 from bloodcell.errors import CaseChangedError, CaseExistsError
 
 LONGEST_IDENTIFIER = 120
@@ -92,6 +93,8 @@ class CaseStore(CaseReview):
     ) -> list[str]:
         """Add images with their cells and what a model said of each; a cell that is there already is not added again.
 
+        A cell whose frame moved a little is the same: the frame that was there first stays; see `find_same`.
+
         Args:
             images: Pixels only: whatever else a file held stays behind.
             answers: For each image, one answer per cell; None where no model was asked.
@@ -114,8 +117,9 @@ class CaseStore(CaseReview):
         with self.changing(case_id) as (connection, case):
             known = _Contents(connection, case_id)
             for image_row, group, given in zip(image_rows, cell_rows, answers, strict=True):
-                for cell_row, answer in zip(group, given, strict=True):
-                    if known.add(image_row, cell_row):
+                are_added = known.add(image_row, group)
+                for cell_row, answer, is_added in zip(group, given, are_added, strict=True):
+                    if is_added:
                         rows.append(
                             {"action": "answered" if answer else "cells added"}
                             | {"cell_id": cell_row["id"], "image_hash": cell_row["image_hash"], "reviewer": reviewer}
@@ -221,6 +225,10 @@ def _cell_row(case_id: str, cell: NewCell) -> dict[str, Any]:
     } | {name: int(value) for name, value in cell.box._asdict().items()}
 
 
+def _box(row: Mapping[str, Any]) -> Box:
+    return Box(*(row[name] for name in Box._fields))
+
+
 class _Contents:
     """The images and cells of a case while more are added: the same cell of the same image counts once."""
 
@@ -230,18 +238,21 @@ class _Contents:
         query = sa.select(images.c.id, images.c.image_hash).where(images.c.case_id == case_id)
         self.images: dict[str, str] = {row.image_hash: row.id for row in connection.execute(query)}
         query = sa.select(cells.c.image_id, cells.c.left, cells.c.top, cells.c.width, cells.c.height)
-        frames = connection.execute(query.where(cells.c.case_id == case_id))
-        self.cells: set[tuple[Any, ...]] = {tuple(row) for row in frames}
+        self.boxes: dict[str, list[Box]] = {image_id: [] for image_id in self.images.values()}
+        for row in connection.execute(query.where(cells.c.case_id == case_id)).mappings():
+            self.boxes[row["image_id"]].append(_box(row))
 
-    def add(self, image_row: dict[str, Any], cell_row: dict[str, Any]) -> bool:
-        """Write a cell, and its image with the first of its cells; return False where the cell is there already."""
-        image_id = self.images.get(image_row["image_hash"])
-        if image_id is None:
-            image_id = self.images[image_row["image_hash"]] = image_row["id"]
+    def add(self, image_row: dict[str, Any], cell_rows: Sequence[dict[str, Any]]) -> list[bool]:
+        """Write the cells of an image, and it with the first of them; return which were not there already."""
+        image_id = self.images.get(image_row["image_hash"], image_row["id"])
+        known = self.boxes.get(image_id, [])
+        same = find_same([_box(row) for row in cell_rows], known)
+        added = [row for place, row in enumerate(cell_rows) if place not in same]
+        if added and image_id not in self.boxes:
+            self.images[image_row["image_hash"]] = image_id
             self.connection.execute(schema.images.insert().values(**image_row, position=len(self.images)))
-        frame = (image_id, cell_row["left"], cell_row["top"], cell_row["width"], cell_row["height"])
-        if frame in self.cells:
-            return False
-        self.cells.add(frame)
-        self.connection.execute(schema.cells.insert().values(**cell_row, image_id=image_id, position=len(self.cells)))
-        return True
+        position = sum(map(len, self.boxes.values()))
+        for number, row in enumerate(added, start=position + 1):
+            self.connection.execute(schema.cells.insert().values(**row, image_id=image_id, position=number))
+        self.boxes[image_id] = [*known, *map(_box, added)]
+        return [place not in same for place in range(len(cell_rows))]

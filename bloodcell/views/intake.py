@@ -61,7 +61,7 @@ class Intake:
 
     Attributes:
         num_added: Cells that are in the case now and were not before.
-        num_present: Cells that were there already.
+        num_present: Cells that were left out because they were there already, framed the same or a little differently.
         num_empty: Files read in which no cell was found; nothing of them is kept.
         failed: A sentence for each file that could not be read.
     """
@@ -75,7 +75,9 @@ class Intake:
         """Return what happened in words."""
         parts = [f"{self.num_added} {'cell was' if self.num_added == 1 else 'cells were'} added"]
         if self.num_present:
-            parts.append(f"{self.num_present} {'was' if self.num_present == 1 else 'were'} in the case already")
+            were = "was" if self.num_present == 1 else "were"
+            stay = "stays as first framed" if self.num_present == 1 else "stay as first framed"
+            parts.append(f"{self.num_present} {were} in the case already and {stay}")
         if self.num_empty:
             parts.append(f"in {self.num_empty} {'image' if self.num_empty == 1 else 'images'} no cell was found")
         if self.failed:

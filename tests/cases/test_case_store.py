@@ -330,6 +330,31 @@ def test_list_and_case_agree_on_what_is_done(store, make_case):
     check()
 
 
+def place_cells(*boxes):
+    """Return one image, the same at each call, with cells in these frames."""
+    pixels = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)
+    cells = tuple(NewCell(np.full((64, 64, 3), sum(box) % 256, np.uint8), Box(*box)) for box in boxes)
+    return NewImage("field.png", pixels, cells)
+
+
+def test_a_cell_whose_frame_moved_is_the_same_cell(store):
+    """It counts once, in the frame that came first; a neighbour, and the same place in another image, are others."""
+    case_id = store.create_case("S", "Ana")
+
+    def add(*boxes):
+        return len(store.add_images(case_id, [place_cells(*boxes)], [[None] * len(boxes)], "Ana"))
+
+    assert add((0, 0, 100, 100)) == 1
+    assert add((10, 10, 100, 100)) == 0, "68 % are shared"
+    assert add((5, 5, 90, 90), (30, 0, 100, 100)) == 1, "one known cell stands for one found now, not for its neighbour"
+    assert add((200, 0, 60, 60), (210, 0, 60, 60)) == 2, "two cells found at once are two, however close"
+    assert add((0, 60, 100, 100)) == 1, "a quarter shared is another cell"
+    assert len(store.add_images(case_id, [make_image(1)], [[None]], "Ana")) == 1
+    case = store.load_case(case_id)
+    assert [cell.box[:2] for cell in case.cells] == [(0, 0), (30, 0), (200, 0), (210, 0), (0, 60), (0, 0)]
+    assert [cell.position for cell in case.cells] == list(range(1, 7))
+
+
 def test_identifiers_are_the_users_own_and_name_one_case(store):
     odd = 'Präparat № 7 / 血液 — O\'Neil "x" 😀'
     case_id = store.create_case(f"  {odd} ", "Ana")

@@ -117,6 +117,7 @@ def test_files_become_cells_with_the_classifiers_answers(store, tmp_path):
         assert cell.answer.details["thresholds"] and cell.answer.details["versions"]
     again = keep_files(store, case_id, files, "Ana", artifact, engine)
     assert (again.num_added, again.num_present) == (0, 10)
+    assert again.describe() == "0 cells were added, 10 were in the case already and stay as first framed."
 
 
 def test_the_views_that_the_reader_saw_are_kept_and_recorded(store, tmp_path):
