@@ -38,6 +38,15 @@ TILES_PER_ROW = 5
 TILE = 32.0
 TILE_GAP = (WIDTH - TILES_PER_ROW * TILE) / (TILES_PER_ROW - 1)
 CAPTION_HEIGHT = 10.5
+LINE_HEIGHT = 0.49  # of a paragraph, mm per point of its letters
+ORIGIN_LINE = 4.6
+BOTTOM = 297 - 15.0  # nothing but the foot stands below
+ORIGIN_NOTES = (
+    f"Adult reference ranges: {REFERENCE_SOURCE}",
+    "Percentages are of white cells, with Wilson 95 % intervals (the line on the bar). An arrow marks a percentage "
+    "whose whole interval lies outside the range. [U+…] stands for a character that no font at hand can draw; the "
+    "CSV and the JSON hold it.",
+)
 LONGEST_TEXT = 4000  # no page shows more of one text, and every character is measured
 ENLARGEMENT = 4  # a viewer that smooths pictures then smooths between squares, not between pixels
 GALLERY_ORDER = (
@@ -134,15 +143,21 @@ class _Report(FPDF):
         self, text: str, size: float = 9, color: Sequence[int] = TEXT, style: str = "", max_lines: int = 4
     ) -> None:
         """Write a paragraph over the whole width, at most so many lines; the last one then ends in an ellipsis."""
-        self.set_font(self.family, style, size)
+        lines = self.break_lines(text, size, style, max_lines)
         self.set_text_color(*color)
-        height = size * 0.49
+        for line in lines:
+            self.cell(WIDTH, size * LINE_HEIGHT, line.rstrip("\n"), new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+
+    def break_lines(self, text: str, size: float, style: str = "", max_lines: int = 4) -> list[str]:
+        """Return the lines of a paragraph over the whole width, at most so many."""
+        self.set_font(self.family, style, size)
         shown = self.fonts_chosen.write(text[:LONGEST_TEXT])
-        lines = cast(list[str], self.multi_cell(WIDTH, height, shown, align="L", dry_run=True, output="LINES"))
+        lines = cast(
+            list[str], self.multi_cell(WIDTH, size * LINE_HEIGHT, shown, align="L", dry_run=True, output="LINES")
+        )
         if len(lines) > max_lines:
             lines = [*lines[: max_lines - 1], self.shorten(lines[max_lines - 1] + " …", WIDTH - 4)]
-        for line in lines:
-            self.cell(WIDTH, height, line.rstrip("\n"), new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+        return lines
 
     def shorten(self, text: str, width: float) -> str:
         """Return a text that fits into a width, mm, with an ellipsis where it was cut."""
@@ -257,45 +272,67 @@ def _draw_rule(pdf: _Report) -> None:
 
 
 def _draw_origin(pdf: _Report, case: Case) -> None:
-    """Write which models answered, with what, and what became of it; it ends the summary page."""
-    pdf.set_y(max(pdf.get_y() + 3, 297 - 76))
+    """Write which models answered, with what, and what became of it: at the foot of the summary, where it fits there.
+
+    Otherwise it has a page of its own.
+    """
+    parts = (  # space before, lines, size, color
+        (1, _judged_line(case), 9, TEXT),
+        (0, _model_lines(case), 8.5, MUTED),
+        (1, _event_lines(case), 8.5, MUTED),
+    )
+    height = 3 + sum(len(lines) for _, lines, _, _ in parts) * ORIGIN_LINE
+    height += sum(len(pdf.break_lines(text, 7.5, max_lines=3)) for text in ORIGIN_NOTES) * 7.5 * LINE_HEIGHT
+    top = max(pdf.get_y() + 3, min(297 - 76, BOTTOM - height))
+    if top + height > BOTTOM:
+        pdf.add_page()
+        top = MARGIN
+    pdf.set_y(top)
     _draw_rule(pdf)
+    for space, lines, size, color in parts:
+        pdf.ln(space)
+        for line in lines:
+            pdf.write_line(line, size, color, height=ORIGIN_LINE)
     pdf.ln(1)
+    for text in ORIGIN_NOTES:
+        pdf.write_block(text, 7.5, MUTED, max_lines=3)
+
+
+def _judged_line(case: Case) -> list[str]:
+    """Return how far model and people agree, nothing where nobody judged what a model named."""
     confirmed, judged = agreement_of(case)
-    if judged:
-        pdf.write_line(
-            f"Of {judged} cells that a model named and a person judged, {confirmed} were confirmed and "
-            f"{judged - confirmed} were not. Decisions by {_pairs(count_decisions(case))}.",
-            9,
-        )
-    models = models_of(case)
+    if not judged:
+        return []
+    return [
+        f"Of {judged} cells that a model named and a person judged, {confirmed} were confirmed and "
+        f"{judged - confirmed} were not. Decisions by {_pairs(count_decisions(case))}."
+    ]
+
+
+def _model_lines(case: Case) -> list[str]:
+    """Return which models answered how many cells, with which thresholds and versions; at most three of them."""
+    models, lines = models_of(case), []
     for model in models[:3]:
         limits = ", ".join(f"{name} {value}" for name, value in model["thresholds"].items()) or "none recorded"
-        pdf.write_line(
+        lines.append(
             f"Model {model['model']}, artifact {model['fingerprint'][:16]}: {model['num_cells']} cells"
-            f"{describe_views(model['num_views'])}. Thresholds: {limits}.",
-            8.5,
-            MUTED,
+            f"{describe_views(model['num_views'])}. Thresholds: {limits}."
         )
         if model["versions"]:
-            pdf.write_line("Answered with " + _pairs(model["versions"]) + ".", 8.5, MUTED)
+            lines.append("Answered with " + _pairs(model["versions"]) + ".")
     if len(models) > 3:
-        pdf.write_line(f"and {len(models) - 3} more models or settings of them, in the CSV and the JSON.", 8.5, MUTED)
-    pdf.write_line(f"Reported with {_pairs(describe_versions())}.", 8.5, MUTED)
-    pdf.ln(1)
-    for record in [r for r in case.records if r.action in ("created", "signed", "reopened", "images dropped")][-5:]:
-        words = f": {record.text}" if record.action == "reopened" else ""
-        pdf.write_line(f"{_describe_time(record.time)}  {record.action} by {record.reviewer or '-'}{words}", 8.5, MUTED)
-    pdf.ln(1)
-    pdf.write_block(f"Adult reference ranges: {REFERENCE_SOURCE}", 7.5, MUTED, max_lines=3)
-    pdf.write_block(
-        "Percentages are of white cells, with Wilson 95 % intervals (the line on the bar). An arrow marks a percentage "
-        "whose whole interval lies outside the range. [U+…] stands for a character that no font at hand can draw; the "
-        "CSV and the JSON hold it.",
-        7.5,
-        MUTED,
-        max_lines=3,
-    )
+        lines.append(f"and {len(models) - 3} more models or settings of them, in the CSV and the JSON.")
+    return [*lines, f"Reported with {_pairs(describe_versions())}."]
+
+
+def _event_lines(case: Case) -> list[str]:
+    """Return when and by whom the case was made, signed and reopened; the last five of these."""
+    events = [record for record in case.records if record.action in ("created", "signed", "reopened", "images dropped")]
+    return [
+        f"{_describe_time(event.time)}  {event.action} by {event.reviewer or '-'}"
+        + (f": {event.text}" if event.action == "reopened" else "")
+        for event in events[-5:]
+    ]
 
 
 def _draw_gallery(pdf: _Report, case: Case, pictures: Mapping[str, bytes]) -> None:

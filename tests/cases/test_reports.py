@@ -160,6 +160,37 @@ def test_the_summary_is_one_page_whatever_is_in_it(store):
     assert "Gallery" in reader.pages[1].extract_text()
 
 
+def test_a_summary_that_is_too_long_ends_on_a_page_of_its_own(store):
+    """Many reopenings, models and remarks: what does not fit goes to the next page instead of into the foot."""
+    case_id = store.create_case("busy", "Ana", notes="long words " * 600)
+    finer = ["band neutrophil", "segmented neutrophil", "promyelocyte", "myelocyte", "metamyelocyte"]
+    labels = ["neutrophil" if n % 5 < 2 else "immature granulocyte" for n in range(40)]
+    versions = {f"package{n}": "1.2.3" for n in range(30)}
+    answers = [
+        [make_answer(label, finer_label=finer[n % 5], versions=versions, thresholds={"coverage": n % 6})]
+        for n, label in enumerate(labels)
+    ]
+    store.add_images(case_id, [make_image(n) for n in range(40)], answers, "Ana")
+    cells = store.load_case(case_id).cells
+    others = [Choice(cell.id, OTHER, f"kind {n}") for n, cell in enumerate(cells[:7])]
+    rest = [Choice(cell.id, "erythroblast" if n == 8 else str(cell.answer.label)) for n, cell in enumerate(cells[7:])]
+    store.decide(case_id, [*others, *rest], "Ana", store.newest_record(case_id))
+    store.set_white_count(case_id, 6.5, "Ana")
+    for number in range(3):
+        store.sign_off(case_id, "Dr. Ruiz", True, store.newest_record(case_id))
+        store.reopen(case_id, "Ana", f"reason {number}")
+    reader, _ = read_pdf(write_pdf(store.load_case(case_id), {}))
+    first, second, third, *_ = (page.extract_text() for page in reader.pages)
+    assert "Adult reference ranges" in second and "reason 2" in second and "Gallery" in third
+    assert "Adult reference ranges" not in first and "Notes" in first
+    for page in reader.pages[:2]:
+        heights: list[float] = []
+        page.extract_text(
+            visitor_text=lambda text, cm, tm, font, size, into=heights: into.append(tm[5]) if text.strip() else None
+        )
+        assert min(height for height in heights if height >= 40) > 42, "nothing runs into the foot"
+
+
 def test_every_cell_is_in_the_gallery_however_many_there_are(store):
     case_id = store.create_case("many", "Ana")
     labels = [CLASS_NAMES[n % 8] for n in range(97)]
