@@ -6,7 +6,7 @@ from bloodcell.errors import DatasetError
 from bloodcell.views import cache, cache_quiz
 from bloodcell.views import figures_images as pictures
 from bloodcell.views.components import missing_dataset, open_page, research_use_notice, selected_models
-from bloodcell.views.components_quiz import board_code, choose_round, find_game, play
+from bloodcell.views.components_quiz import choose_round, find_game, play
 
 open_page("Quiz", "Beat the network: name the cell before it does. The selected models answer the same cells.")
 st.html(pictures.GALLERY_STYLE)
@@ -30,7 +30,7 @@ if not game.rows:
 if len(game.rows) < wanted.length:
     st.caption(f"There are only {len(game.rows)} such cells.")
 with st.container(key="quiz_play"):
-    play(game, board_code(game, wanted, images), images, cache_quiz.load_stored(selected_models()))
+    play(game, wanted, images, cache_quiz.load_stored(selected_models()))
 st.caption(
     f":material/database: Cells and labels: the test split of {images.identity.label}. The networks' answers are those "
     "stored when they were evaluated."

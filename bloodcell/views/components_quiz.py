@@ -23,6 +23,7 @@ from bloodcell.views.components import (
 )
 from bloodcell.views.quantities import percent, probability_text
 from bloodcell.views.quiz import (
+    HARDEST,
     HIGHEST_SEED,
     LENGTHS,
     LEVELS,
@@ -63,8 +64,8 @@ def choose_round() -> Round:
             "Cells",
             LEVELS,
             "quiz_cells",
-            help="Drawn from the test split, which no network learned from. The hard ones are those that most of the "
-            "networks trained on this server answer wrong.",
+            help="Drawn from the test split, which no network learned from. The hard ones are cells that at least one "
+            f"network of the project answers wrong, at most the {HARDEST} missed most often.",
         )
         st.number_input(
             "Code", 0, HIGHEST_SEED, key=SEED, step=1, on_change=choose, args=(SEED,), width=130,
@@ -136,11 +137,12 @@ def play_again(game: Game, code: str) -> None:
 
 
 @st.fragment
-def play(game: Game, code: str, images: Split, stored: Stored) -> None:
+def play(game: Game, wanted: Round, images: Split, stored: Stored) -> None:
     """The open question, or its answer, or the results; only this part of the page is drawn anew after a click."""
+    code = board_code(game, wanted, images)
     revealed = st.session_state.get(REVEALED) == code and bool(game.answers)
     if game.is_over and not revealed:
-        show_results(game, code, images, stored)
+        show_results(game, wanted, images, stored)
         return
     question = len(game.answers) - 1 if revealed else len(game.answers)
     if not revealed and st.session_state.get(SHOWN, ("", -1))[:2] != (code, question):
@@ -215,11 +217,14 @@ def _describe_model(name: str, answers: StoredAnswers, row: int, label: int) -> 
     return f":red[:material/close:] **{name}** {CLASS_CODES[y_pred]} {probability}"
 
 
-def show_results(game: Game, code: str, images: Split, stored: Stored) -> None:
+def show_results(game: Game, wanted: Round, images: Split, stored: Stored) -> None:
     """Who won, the class, the matrices, the cells that people and networks both missed, and the CSV."""
+    code = board_code(game, wanted, images)
     table = standings(game, stored, YOU)
     beaten = int((table[table["who"] != YOU]["share"] < game.num_right / len(game.rows)).sum())
     best = f" You did better than {beaten} of {len(stored)} networks." if stored else ""
+    if stored and wanted.level == "missed":
+        best += " These cells were chosen because networks of the project miss them: on others they do better."
     st.header(f"{game.num_right} of {len(game.rows)} right, {percent(game.num_right / len(game.rows))}", anchor=False)
     st.markdown(f"Longest streak {game.longest_streak}, {np.mean(game.seconds):.1f} s per cell.{best}")
     with st.container(horizontal=True, vertical_alignment="center"):

@@ -16,7 +16,7 @@ LENGTHS = (10, 20, 40)
 LEVELS: dict[str, str] = {"all": "Any cell", "balanced": "Each type alike", "missed": "Hard for networks"}
 """As in the address -> as a reader meets it; the first is the default."""
 HARDEST = 300
-"""How many of the cells that networks miss most the hard round draws from."""
+"""The hard round draws from the cells that at least one network misses, at most so many: those missed most often."""
 HIGHEST_SEED = 99_999
 
 

@@ -12,7 +12,7 @@ from bloodcell.artifact import Predictions
 from bloodcell.dataset import CLASS_NAMES, load_split
 from bloodcell.files import own_models_directory
 from bloodcell.views import scoreboard
-from bloodcell.views.quiz import Round, draw_rows
+from bloodcell.views.quiz import HARDEST, Round, draw_rows
 
 APP = Path(__file__).parents[2] / "app.py"
 
@@ -85,6 +85,7 @@ def test_the_results_score_player_and_networks_on_the_same_cells(shelf):
     rows, labels = rows_of()
     at = play_all(open_quiz(quiz_seed="42"), rows, labels, wrong=(2, 5))
     text = words(at)
+    assert "These cells were chosen" not in text
     assert "8 of 10 right, 80.0 %" in text and "Longest streak 4" in text
     table = next(frame.value for frame in at.dataframe if "who" in frame.value.columns).set_index("who")
     assert table.loc["you", "right"] == 8 and table.loc["cnn_4", "right"] == 10
@@ -105,6 +106,10 @@ def test_the_hard_cells_that_both_missed_are_shown(shelf):
     at = play_all(at, rows, labels, wrong=(0, 1))
     assert (rows < NUM_MISSED).all()
     assert words(at).count("1 of 2 networks missed it") == 2
+    better = "You did better than 1 of 2 networks. These cells were chosen because networks of the project miss them"
+    assert better in words(at)
+    told = at.segmented_control(key="quiz_cells").help
+    assert "at least one network of the project answers wrong" in told and f"at most the {HARDEST}" in told
 
 
 def test_a_training_that_ends_while_a_class_plays_changes_nobodys_cells(shelf):
