@@ -9,7 +9,19 @@ import os
 import sys
 from collections.abc import Sequence
 
-from bloodcell.commands import benchmark, classify, data, evaluate, experiment, export, measure, models, train, tried
+from bloodcell.commands import (
+    benchmark,
+    cases,
+    classify,
+    data,
+    evaluate,
+    experiment,
+    export,
+    measure,
+    models,
+    train,
+    tried,
+)
 from bloodcell.commands.output import say
 from bloodcell.errors import BloodCellError
 
@@ -20,7 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog="python -m bloodcell", description="Which network reads blood cells best, and at what cost?"
     )
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (models, train, experiment, evaluate, benchmark, classify, measure, data, export, tried):
+    for command in (models, train, experiment, evaluate, benchmark, classify, cases, measure, data, export, tried):
         command.add_parser(subparsers)
     return parser
 

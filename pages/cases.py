@@ -356,6 +356,10 @@ def show_backup(store: CaseStore) -> None:
             help="One file with every case, its pictures and its whole history",
         )
         file = st.file_uploader("A backup to restore from", key="cases_restore_file", type=None)
+        st.caption(
+            f"The browser sends up to {st.get_option('server.maxUploadSize')} MB. A larger backup is restored on the "
+            "machine that the dashboard runs on: `./dev python -m bloodcell cases restore FILE`"
+        )
         st.button(
             "Restore what is not here",
             icon=":material/restore:",
@@ -386,10 +390,7 @@ def restore(store: CaseStore, file: Any) -> None:
         with tempfile.TemporaryDirectory(prefix="bloodcell-restore-") as folder:
             path = Path(folder) / "backup"
             path.write_bytes(file.getvalue())
-            done = restore_backup(store, path)
-        renamed = "".join(f" {old} is now called {new}." for old, new in done.renamed.items())
-        kept = f" {len(done.present)} were here already and stayed as they are." if done.present else ""
-        return f"{len(done.identifiers)} cases were restored.{renamed}{kept}"
+            return restore_backup(store, path).describe()
 
     tell(run)
 

@@ -36,9 +36,22 @@ class Restored:
     present: tuple[str, ...]
     renamed: dict[str, str]
 
+    def describe(self) -> str:
+        """Return what happened in words."""
+        num_back, num_present = len(self.identifiers), len(self.present)
+        parts = ["1 case was restored." if num_back == 1 else f"{num_back} cases were restored."]
+        parts += [f"{old} is now called {new}." for old, new in self.renamed.items()]
+        if num_present == 1:
+            parts.append("1 was here already and stayed as it is.")
+        elif num_present:
+            parts.append(f"{num_present} were here already and stayed as they are.")
+        return " ".join(parts)
 
-def write_backup(store: CaseBase, path: Path) -> None:
-    """Write every case, with pictures and history, into one file; an older file of that name is replaced at the end.
+
+def write_backup(store: CaseBase, path: Path) -> int:
+    """Write every case, with pictures and history, into one file, and return how many there are.
+
+    An older file of that name is replaced at the end.
 
     Raises:
         StorageError: The disk is full or the folder cannot be written; what was there before is untouched.
@@ -53,10 +66,12 @@ def write_backup(store: CaseBase, path: Path) -> None:
                 _hold_still(source)
                 for table in schema.TABLES:
                     _copy_rows(source, target, table, sa.select(table))
+                num_cases = target.execute(sa.select(sa.func.count()).select_from(schema.cases)).scalar_one()
             with sqlite3.connect(copy, isolation_level=None) as raw:  # one file, without a log beside it
                 raw.execute("PRAGMA journal_mode=DELETE")
             raw.close()
             os.replace(copy, path)
+            return num_cases
     except (OSError, SQLAlchemyError, sqlite3.Error) as error:
         raise StorageError(
             f"The backup {path} could not be written: {error}. What was there before has not changed; free some space "
