@@ -128,12 +128,11 @@ def next_question() -> None:
     st.session_state[REVEALED] = None
 
 
-def play_again(game: Game, code: str) -> None:
-    """Begin the same cells anew."""
+def play_again(game: Game) -> None:
+    """Begin the same cells anew; the board keeps the first time through."""
     game.answers.clear()
     game.seconds.clear()
     st.session_state[REVEALED] = None
-    scoreboard.forget_player(code, _player())
 
 
 @st.fragment
@@ -231,8 +230,9 @@ def show_results(game: Game, wanted: Round, images: Split, stored: Stored) -> No
         if st.button("New cells", key="quiz_new_after", icon=":material/casino:", type="primary", on_click=new_cells):
             st.rerun()
         st.button(
-            "The same cells again", key="quiz_again", icon=":material/replay:", on_click=play_again, args=(game, code)
-        )
+            "The same cells again", key="quiz_again", icon=":material/replay:", on_click=play_again, args=(game,),
+            help="For practice: the board keeps your first result.",
+        )  # fmt: skip
         download_csv(results_table(game, stored, images.image_hashes), f"quiz-{code[-24:]}", key="quiz_csv")
     left, right = st.columns(2, gap="medium")
     with left:
@@ -266,7 +266,10 @@ def _show_board(code: str, length: int) -> None:
         }
     )
     st.dataframe(table, hide_index=True, alt="Players of the same cells on this server, most right answers first")
-    st.caption("Everyone with the same address. It is forgotten when the server restarts.")
+    st.caption(
+        "Everyone who plays these cells, the first time through: repeats are not entered. "
+        "It is forgotten when the server restarts."
+    )
 
 
 def _show_matrices(game: Game, stored: Stored) -> None:

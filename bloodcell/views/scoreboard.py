@@ -49,12 +49,21 @@ def clean_name(text: str) -> str:
 
 
 def record(code: str, player: str, name: str, answers: tuple[int, ...], num_right: int, seconds: float) -> None:
-    """Put a player's answers onto the board of a round, in place of the earlier ones."""
+    """Put a player's answers onto the board of a round.
+
+    Only answers that continue those on the board take their place: who has seen the right ones and begins again is not
+    entered a second time.
+    """
     entry = Entry(player, clean_name(name), answers, num_right, seconds, time.time())
     with _LOCK:
         players = _ROUNDS.setdefault(code, {})
         _ROUNDS.move_to_end(code)
-        if player in players or len(players) < MOST_PLAYERS:
+        earlier = players.get(player)
+        if earlier is None:
+            is_entered = len(players) < MOST_PLAYERS
+        else:
+            is_entered = len(answers) > len(earlier.answers) and answers[: len(earlier.answers)] == earlier.answers
+        if is_entered:
             players[player] = entry
         while len(_ROUNDS) > MOST_ROUNDS:
             _ROUNDS.popitem(last=False)
@@ -65,9 +74,3 @@ def list_entries(code: str) -> list[Entry]:
     with _LOCK:
         entries = list(_ROUNDS.get(code, {}).values())
     return sorted(entries, key=lambda entry: (-entry.num_right, entry.seconds, entry.time))
-
-
-def forget_player(code: str, player: str) -> None:
-    """Take a player off a board, as when a round is begun again."""
-    with _LOCK:
-        _ROUNDS.get(code, {}).pop(player, None)

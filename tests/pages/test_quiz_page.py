@@ -112,6 +112,17 @@ def test_the_hard_cells_that_both_missed_are_shown(shelf):
     assert "at least one network of the project answers wrong" in told and f"at most the {HARDEST}" in told
 
 
+def test_the_same_cells_again_leave_the_first_result_on_the_board(shelf):
+    rows, labels = rows_of()
+    at = play_all(open_quiz(quiz_seed="42"), rows, labels, wrong=(2, 5))
+    assert "the board keeps your first result" in at.button(key="quiz_again").help
+    at.button(key="quiz_again").click().run()
+    at = play_all(at, rows, labels)
+    assert "10 of 10 right, 100.0 %" in words(at) and "repeats are not entered" in words(at)
+    board = next(frame.value for frame in at.dataframe if "player" in frame.value.columns)
+    assert board["player"].tolist() == ["anonymous (you)"] and board["right"].tolist() == [8]
+
+
 def test_a_training_that_ends_while_a_class_plays_changes_nobodys_cells(shelf):
     rows, _ = rows_of("missed")
     open_quiz(quiz_seed="42", quiz_cells="missed")

@@ -135,9 +135,16 @@ def test_the_board_ranks_by_right_answers_then_time(empty_board):
     assert [entry.name for entry in scoreboard.list_entries("r")] == ["Ben", "Ada", "anonymous"]
     scoreboard.record("r", "1", "Ada", (1, 2, 3), 3, 12.0)
     assert [entry.name for entry in scoreboard.list_entries("r")] == ["Ada", "Ben", "anonymous"]
-    scoreboard.forget_player("r", "1")
-    scoreboard.forget_player("nowhere", "1")
-    assert len(scoreboard.list_entries("r")) == 2 and scoreboard.list_entries("nowhere") == []
+    assert scoreboard.list_entries("nowhere") == []
+
+
+def test_the_board_keeps_the_first_time_through(empty_board):
+    scoreboard.record("r", "1", "Ada", (1, 2), 1, 9.0)
+    for again in ((3,), (3, 4), (3, 4, 5)):
+        scoreboard.record("r", "1", "Ada", again, len(again), 1.0)
+    assert [entry.answers for entry in scoreboard.list_entries("r")] == [(1, 2)]
+    scoreboard.record("r", "1", "Ada", (1, 2, 5), 2, 12.0)
+    assert [entry.num_right for entry in scoreboard.list_entries("r")] == [2]
 
 
 def test_the_board_stays_small_and_takes_thirty_writers_at_once(empty_board, monkeypatch):
