@@ -240,7 +240,7 @@ class _Contents:
         query = sa.select(cells.c.image_id, cells.c.left, cells.c.top, cells.c.width, cells.c.height)
         self.boxes: dict[str, list[Box]] = {image_id: [] for image_id in self.images.values()}
         for row in connection.execute(query.where(cells.c.case_id == case_id)).mappings():
-            self.boxes[row["image_id"]].append(_box(row))
+            self.boxes[row["image_id"]].append(_box(dict(row)))
 
     def add(self, image_row: dict[str, Any], cell_rows: Sequence[dict[str, Any]]) -> list[bool]:
         """Write the cells of an image, and it with the first of them; return which were not there already."""
