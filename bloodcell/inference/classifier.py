@@ -369,13 +369,13 @@ def _answer(
     reasons: tuple[str, ...],
     artifact: Artifact,
 ) -> Answer:
-    """Return the answer on an image that was let by: its most probable type, which is always in the set.
+    """Return the answer on an image that was let by: its most probable type, which is then in the set.
 
     The set of a model without a guard of its own comes from the image as it is; the views may favour another type.
     """
     class_names = artifact.manifest.class_names
     best = int(y_score.argmax())
-    if class_names[best] not in possible:
+    if status == "ok" and class_names[best] not in possible:
         possible = (class_names[best], *possible)
     return Answer(
         file=file,
