@@ -204,29 +204,47 @@ function isForUs(gallery, event) {
 
 function onKey(gallery, event) {
   if (!gallery.root.isConnected || gallery.data === null || !isForUs(gallery, event)) return
-  const isButton = event.composedPath()[0].matches?.("button")
-  const control = event.ctrlKey || event.metaKey
-  if (control && event.key.toLowerCase() === "z") undo(gallery)
-  else if (control && event.key.toLowerCase() === "a") {
-    gallery.selected = new Set(gallery.order)
-    refresh(gallery)
-  } else if (control || event.altKey) return
-  else if (event.key.startsWith("Arrow")) {
-    moveTo(gallery, neighbour(gallery, event.key.slice(5).toLowerCase()), { extend: event.shiftKey })
-  } else if (event.key === "Home") moveTo(gallery, gallery.order[0])
-  else if (event.key === "End") moveTo(gallery, gallery.order.at(-1))
-  else if (/^[1-8]$/.test(event.key)) decide(gallery, gallery.data.classes[Number(event.key) - 1].name)
-  else if (event.key === "9") openWords(gallery, "other")
-  else if (event.key === "0" || event.key === "Delete") decide(gallery, gallery.data.discarded)
-  else if (event.key.toLowerCase() === "u") undo(gallery)
-  else if (event.key.toLowerCase() === "n") openWords(gallery, "comment")
-  else if (event.key === "Escape") {
-    gallery.selected.clear()
-    refresh(gallery)
-  } else if (event.key === "Enter" && !isButton) confirm(gallery)
-  else if (event.key === " " && !isButton) toggle(gallery, gallery.cursor)
-  else return
+  const move = moveOf(gallery, event)
+  const act = move ?? actionOf(gallery, event)
+  if (!act) return
   event.preventDefault()
+  // A key held down moves on and on but judges once: nobody has looked at the cells that it would run over.
+  if (move || !event.repeat) act()
+}
+
+function moveOf(gallery, event) {
+  if (event.ctrlKey || event.metaKey || event.altKey) return null
+  if (event.key.startsWith("Arrow")) {
+    const direction = event.key.slice(5).toLowerCase()
+    return () => moveTo(gallery, neighbour(gallery, direction), { extend: event.shiftKey })
+  }
+  if (event.key === "Home") return () => moveTo(gallery, gallery.order[0])
+  if (event.key === "End") return () => moveTo(gallery, gallery.order.at(-1))
+  return null
+}
+
+function actionOf(gallery, event) {
+  const isButton = event.composedPath()[0].matches?.("button")
+  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key
+  if (event.ctrlKey || event.metaKey) {
+    if (key === "z") return () => undo(gallery)
+    return key === "a" ? () => select(gallery, gallery.order) : null
+  }
+  if (event.altKey) return null
+  if (/^[1-8]$/.test(key)) return () => decide(gallery, gallery.data.classes[Number(key) - 1].name)
+  if (key === "9") return () => openWords(gallery, "other")
+  if (key === "0" || key === "Delete") return () => decide(gallery, gallery.data.discarded)
+  if (key === "u") return () => undo(gallery)
+  if (key === "n") return () => openWords(gallery, "comment")
+  if (key === "Escape") return () => select(gallery, [])
+  if (key === "Enter" && !isButton) return () => confirm(gallery)
+  if (key === " " && !isButton) return () => toggle(gallery, gallery.cursor)
+  return null
+}
+
+function select(gallery, ids) {
+  gallery.selected = new Set(ids)
+  refresh(gallery)
 }
 
 function toggle(gallery, id) {

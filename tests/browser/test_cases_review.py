@@ -276,3 +276,32 @@ def test_a_text_is_never_html(open_review):
     page = open_page()
     assert nasty in page.locator(".review .decided").first.text_content()
     assert page.locator(".review .decided img").count() == 0 and page.title() != "1"
+
+
+def test_a_key_held_down_decides_once_and_arrows_go_on(open_review):
+    """Nobody has looked at the cells that a held key would run over."""
+    open_page, store, case_id = open_review
+    page = open_page()
+
+    def hold(key, times=4):
+        for _ in range(times):
+            page.keyboard.down(key)
+        page.keyboard.up(key)
+
+    hold("Enter")
+    hold("1")
+    hold("0")
+    wait_saved(page)
+    assert decided(store, case_id) == {4: "lymphocyte", 5: "basophil", 6: "discarded"}
+    hold("u")
+    wait_saved(page)
+    assert decided(store, case_id) == {4: "lymphocyte", 5: "basophil"} and cursor(page) == 6
+    page.keyboard.press("9")
+    page.keyboard.type("blast")
+    hold("Enter")
+    wait_saved(page)
+    assert decided(store, case_id) == {4: "lymphocyte", 5: "basophil", 6: OTHER}, (
+        "the Enter that saved confirms nothing"
+    )
+    hold("ArrowLeft", 3)
+    assert cursor(page) == 4
