@@ -34,6 +34,7 @@ function createGallery(parentElement) {
     cursor: null,
     anchor: null,
     selected: new Set(),
+    asked: null, // what the open form asks about: kind, cells, name
     tiles: new Map(),
     data: null,
     focusToken: null,
@@ -49,7 +50,7 @@ function createGallery(parentElement) {
     if (event.key === "Escape") closeWords(gallery) // a returned false would keep every other key from its text
   }
   gallery.find(".cancel").onclick = () => closeWords(gallery)
-  gallery.find(".groups").onclick = (event) => onTileClick(gallery, event)
+  gallery.find(".groups").onclick = (event) => onClick(gallery, event)
   return gallery
 }
 
@@ -77,6 +78,7 @@ function receive(gallery, data) {
     gallery.cursor = (isFirst ? open : near) ?? gallery.order[0] ?? null
   }
   refresh(gallery)
+  dropWords(gallery)
 }
 
 function decisionOf(gallery, id) {
@@ -106,8 +108,7 @@ function targets(gallery) {
   return gallery.cursor === null ? [] : [gallery.cursor]
 }
 
-function decide(gallery, label, text = "", isWhite = true) {
-  const cells = targets(gallery)
+function decide(gallery, label, { text = "", isWhite = true, cells = targets(gallery) } = {}) {
   if (gallery.data.locked || !cells.length) return
   const by = gallery.data.reviewer
   emit(gallery, { type: "decide", cells, label, text, is_white: isWhite, shown: { label, text, by, saving: true } })
@@ -135,7 +136,7 @@ function afterDecision(gallery, cells, label) {
   gallery.selected.clear()
   gallery.anchor = null
   const last = gallery.order.indexOf(cells.at(-1))
-  if (gallery.data.advance) {
+  if (gallery.data.advance && last >= 0) {
     const rest = [...gallery.order.slice(last + 1), ...gallery.order.slice(0, last + 1)]
     const next = rest.find((id) => !isDone(gallery, id)) ?? gallery.order[last + 1] ?? cells.at(-1)
     moveTo(gallery, next)
@@ -252,6 +253,12 @@ function toggle(gallery, id) {
   refresh(gallery)
 }
 
+function onClick(gallery, event) {
+  onTileClick(gallery, event)
+  // Looking at another cell to compare ends no sentence: what is typed next is text still, not keys that decide.
+  if (gallery.asked) wordsInput(gallery).focus()
+}
+
 function onTileClick(gallery, event) {
   const chooser = event.target.closest(".choose")
   if (chooser) {
@@ -277,38 +284,51 @@ function onTileClick(gallery, event) {
 function openWords(gallery, kind) {
   const cells = targets(gallery)
   if (gallery.data.locked || !cells.length) return
-  const form = gallery.find(".words")
-  form.dataset.kind = kind
-  form.hidden = false
   const numbers = cells.map((id) => gallery.cells.get(id).number).join(", ")
   const [noun, verb] = cells.length > 1 ? ["cells", "are"] : ["cell", "is"]
+  gallery.asked = { kind, cells, name: `${noun} ${numbers}` } // wherever the cursor goes while the form is open
+  gallery.find(".words").hidden = false
   gallery.find(".question").textContent =
     kind === "other" ? `Other or abnormal. What ${verb} ${noun} ${numbers}?` : `Comment on ${noun} ${numbers}`
   gallery.find(".white").hidden = kind !== "other"
   gallery.find(".white input").checked = true
   const before = kind === "other" && cells.length === 1 ? decisionOf(gallery, cells[0]) : null
-  const input = gallery.find(".words input[type=text]")
+  const input = wordsInput(gallery)
   input.value = before?.label === gallery.data.other ? before.text : ""
   input.focus()
   input.select()
 }
 
+function wordsInput(gallery) {
+  return gallery.find(".words input[type=text]")
+}
+
 function closeWords(gallery) {
+  gallery.asked = null
   gallery.find(".words").hidden = true
   gallery.tiles.get(gallery.cursor)?.focus({ preventScroll: true })
 }
 
+function dropWords(gallery) {
+  // A cell that is only filtered away keeps its question; one of a case that was signed or left cannot be answered.
+  if (!gallery.asked) return
+  const isHere = gallery.asked.cells.every((id) => gallery.cells.has(id))
+  if (isHere && !gallery.data.locked) return
+  const why = isHere ? "the case was signed meanwhile" : "another case is shown"
+  announce(gallery, `The form for ${gallery.asked.name} is closed and nothing of it was saved: ${why}.`)
+  closeWords(gallery)
+}
+
 function submitWords(gallery, event) {
   event.preventDefault()
-  const form = gallery.find(".words")
-  const text = gallery.find(".words input[type=text]").value.trim()
-  form.hidden = true
-  if (form.dataset.kind === "other") decide(gallery, gallery.data.other, text, gallery.find(".white input").checked)
+  const { kind, cells } = gallery.asked
+  const text = wordsInput(gallery).value.trim()
+  closeWords(gallery)
+  if (kind === "other") decide(gallery, gallery.data.other, { text, isWhite: gallery.find(".white input").checked, cells })
   else if (text) {
-    emit(gallery, { type: "comment", cells: targets(gallery), text })
+    emit(gallery, { type: "comment", cells, text })
     announce(gallery, "Comment saved.")
   }
-  gallery.tiles.get(gallery.cursor)?.focus({ preventScroll: true })
 }
 
 // --- drawing ----------------------------------------------------------------------------------------------------------

@@ -278,6 +278,45 @@ def test_a_text_is_never_html(open_review):
     assert page.locator(".review .decided img").count() == 0 and page.title() != "1"
 
 
+def test_words_are_for_the_cells_that_were_asked_about(open_review):
+    """However the cursor moves while the reader compares."""
+    open_page, store, case_id = open_review
+    page = open_page()
+    page.keyboard.press("9")
+    page.locator(".review .tile").nth(1).click()
+    assert cursor(page) == 5, "the other cell is shown large, to compare"
+    page.keyboard.type("blast 2")
+    page.get_by_role("button", name="Save", exact=True).click()
+    wait_saved(page)
+    assert decided(store, case_id) == {4: OTHER}
+    assert store.load_case(case_id).cells[3].decision.text == "blast 2"
+    page.keyboard.press("n")
+    asked = cursor(page)
+    page.locator(".review .tile").nth(3).locator(".mark").click()
+    page.keyboard.type("look again")
+    page.keyboard.press("Enter")
+    wait_saved(page)
+    assert [c.position for c in store.load_case(case_id).cells if c.comments] == [asked] != [2]
+
+
+def test_words_for_a_cell_of_a_case_that_was_left_are_closed_with_a_word(open_review):
+    open_page, store, case_id = open_review
+    other = store.create_case("another one to go back from", "Ana")
+    store.add_images(other, [make_image(90)], [[make_answer("monocyte")]], "Ana")
+    page = open_page()
+    page.evaluate("([a, b]) => history.pushState({}, '', location.href.replace(a, b))", [case_id, other])
+    page.evaluate("dispatchEvent(new PopStateEvent('popstate'))")
+    page.locator("h2", has_text="another one to go back from").wait_for()
+    settle(page)
+    page.keyboard.press("9")
+    page.keyboard.type("bla")
+    page.go_back()
+    page.locator("h2", has_text="another one to go back from").wait_for(state="hidden")
+    page.locator(".review .words").wait_for(state="hidden")
+    assert "another case is shown" in page.locator(".review .live").text_content()
+    assert decided(store, case_id) == {} == decided(store, other)
+
+
 def test_a_key_held_down_decides_once_and_arrows_go_on(open_review):
     """Nobody has looked at the cells that a held key would run over."""
     open_page, store, case_id = open_review
