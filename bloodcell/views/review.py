@@ -19,18 +19,19 @@ from bloodcell.errors import BloodCellError
 from bloodcell.views.theme import CLASS_COLORS, CLASS_GLYPHS
 
 Grouping = Literal["model", "decision"]
-SUGGESTIONS = (
-    "blast",
-    "atypical lymphocyte",
-    "plasma cell",
-    "promonocyte",
-    "hairy cell",
-    "smudge cell",
-    "giant platelet",
-    "platelet clump",
-    "artefact",
-)
-"""Offered while the reader writes what an "other or abnormal" cell is; any words will do."""
+SUGGESTIONS = {
+    "blast": True,
+    "atypical lymphocyte": True,
+    "plasma cell": True,
+    "promonocyte": True,
+    "hairy cell": True,
+    "smudge cell": True,
+    "giant platelet": False,
+    "platelet clump": False,
+    "artefact": False,
+}
+"""Offered while the reader writes what an "other or abnormal" cell is, and whether it is proposed to count as a white
+cell; any words will do."""
 
 PICTURE_SIDE = 224
 """Longest side of a gallery picture, pixels; larger frames are reduced by whole numbers, none is enlarged."""
@@ -116,7 +117,7 @@ def gallery_data(
         focus_token: Changes when the cursor shall go to `outcome.focus`.
     """
     own_words = {
-        cell.decision.text
+        cell.decision.text: bool(cell.decision.is_white)
         for cell in case.cells
         if cell.decision and cell.decision.label == OTHER and cell.decision.text
     }
@@ -137,7 +138,10 @@ def gallery_data(
         "reviewer": reviewer,
         "locked": case.state == "signed",
         "advance": advance,
-        "suggestions": [*sorted(own_words), *(text for text in SUGGESTIONS if text not in own_words)],
+        "suggestions": [
+            {"text": text, "is_white": is_white}
+            for text, is_white in (dict(sorted(own_words.items())) | (SUGGESTIONS | own_words)).items()
+        ],
         "focus": outcome.focus,
         "focus_token": focus_token,
     }
@@ -261,7 +265,13 @@ def _describe(cell: Cell) -> dict[str, Any]:
             "reasons": list(answer.reasons),
             "finer": answer.finer_label,
         },
-        "decision": decision and {"label": decision.label, "text": decision.text, "by": decision.reviewer},
+        "decision": decision
+        and {
+            "label": decision.label,
+            "text": decision.text,
+            "is_white": decision.is_white,
+            "by": decision.reviewer,
+        },
         "comments": [{"by": comment.reviewer, "text": comment.text} for comment in cell.comments],
     }
 

@@ -34,7 +34,7 @@ function createGallery(parentElement) {
     cursor: null,
     anchor: null,
     selected: new Set(),
-    asked: null, // what the open form asks about: kind, cells, name
+    asked: null, // what the open form asks about: kind, cells, name, and for "other" the text and is_white it began with
     tiles: new Map(),
     data: null,
     focusToken: null,
@@ -49,6 +49,8 @@ function createGallery(parentElement) {
   gallery.find(".words").onkeydown = (event) => {
     if (event.key === "Escape") closeWords(gallery) // a returned false would keep every other key from its text
   }
+  gallery.find(".words input[type=text]").oninput = () => proposeWhite(gallery)
+  gallery.find(".white input").onchange = () => (gallery.asked.isChosen = true)
   gallery.find(".cancel").onclick = () => closeWords(gallery)
   gallery.find(".groups").onclick = (event) => onClick(gallery, event)
   return gallery
@@ -111,7 +113,8 @@ function targets(gallery) {
 function decide(gallery, label, { text = "", isWhite = true, cells = targets(gallery) } = {}) {
   if (gallery.data.locked || !cells.length) return
   const by = gallery.data.reviewer
-  emit(gallery, { type: "decide", cells, label, text, is_white: isWhite, shown: { label, text, by, saving: true } })
+  const shown = { label, text, is_white: isWhite, by, saving: true }
+  emit(gallery, { type: "decide", cells, label, text, is_white: isWhite, shown })
   afterDecision(gallery, cells, label)
 }
 
@@ -291,12 +294,33 @@ function openWords(gallery, kind) {
   gallery.find(".question").textContent =
     kind === "other" ? `Other or abnormal. What ${verb} ${noun} ${numbers}?` : `Comment on ${noun} ${numbers}`
   gallery.find(".white").hidden = kind !== "other"
-  gallery.find(".white input").checked = true
-  const before = kind === "other" && cells.length === 1 ? decisionOf(gallery, cells[0]) : null
+  Object.assign(gallery.asked, kind === "other" ? wordsBefore(gallery, cells) : { text: "", is_white: true })
+  gallery.find(".white input").checked = gallery.asked.is_white
   const input = wordsInput(gallery)
-  input.value = before?.label === gallery.data.other ? before.text : ""
+  input.value = gallery.asked.text
   input.focus()
   input.select()
+}
+
+function wordsBefore(gallery, cells) {
+  // What all of these cells have in common already, so that editing the words changes nothing else.
+  const decisions = cells.map((id) => decisionOf(gallery, id))
+  const areOther = decisions.every((decision) => decision?.label === gallery.data.other)
+  const isSame = areOther && decisions.every((decision) => decision.text === decisions[0].text)
+  return {
+    text: isSame ? decisions[0].text : "",
+    is_white: !areOther || decisions.some((decision) => decision.is_white),
+  }
+}
+
+function proposeWhite(gallery) {
+  // The longest known words that the text begins with say whether such a cell counts, until the reader ticks or unticks.
+  const { asked } = gallery
+  if (asked.kind !== "other" || asked.isChosen) return
+  const text = wordsInput(gallery).value.trim().toLowerCase()
+  const known = [asked, ...gallery.data.suggestions].filter((one) => text.startsWith(one.text.toLowerCase()))
+  const closest = known.sort((one, another) => another.text.length - one.text.length)[0] ?? asked
+  gallery.find(".white input").checked = closest.is_white
 }
 
 function wordsInput(gallery) {
@@ -370,7 +394,7 @@ function drawButtons(gallery) {
   }
   for (const button of bar.children) button.disabled = locked
   const list = gallery.find("datalist")
-  list.replaceChildren(...gallery.data.suggestions.map((text) => Object.assign(make("option"), { value: text })))
+  list.replaceChildren(...gallery.data.suggestions.map(({ text }) => Object.assign(make("option"), { value: text })))
 }
 
 function drawGroups(gallery) {

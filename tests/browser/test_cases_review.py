@@ -344,3 +344,44 @@ def test_a_key_held_down_decides_once_and_arrows_go_on(open_review):
     )
     hold("ArrowLeft", 3)
     assert cursor(page) == 4
+
+
+def test_whether_an_other_cell_counts_as_white_is_kept_and_proposed(open_review):
+    open_page, store, case_id = open_review
+    page = open_page()
+    white = page.get_by_role("checkbox", name="counts as a white cell")
+
+    def other_cell():
+        decision = store.load_case(case_id).cells[3].decision
+        return decision.text, decision.is_white
+
+    page.keyboard.press("9")
+    assert white.is_checked()
+    page.keyboard.type("Platelet clump")
+    assert not white.is_checked(), "it is known to be none"
+    page.keyboard.press("Enter")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("9")
+    assert not white.is_checked(), "also before it is saved"
+    page.keyboard.press("Escape")
+    wait_saved(page)
+    assert other_cell() == ("Platelet clump", False)
+    page.keyboard.press("9")
+    assert not white.is_checked()
+    page.keyboard.press("End")
+    page.keyboard.type("s")
+    page.keyboard.press("Enter")
+    wait_saved(page)
+    assert other_cell() == ("Platelet clumps", False), "editing the words switches nothing on"
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("9")
+    assert not white.is_checked()
+    white.check()
+    page.locator(".review .words input[type=text]").fill("artefact")
+    assert white.is_checked(), "what the reader ticked stays as it is"
+    page.keyboard.press("Escape")
+    page.keyboard.press("ArrowRight")
+    assert cursor(page) == 5
+    page.keyboard.press("9")
+    page.keyboard.type("blast")
+    assert white.is_checked()

@@ -173,18 +173,20 @@ def test_gallery_data_is_json_and_complete(store):
     answer = make_answer("monocyte", 0.7, status="uncertain", finer_label="promonocyte")
     case = fill(store, [answer, None])
     cell = case.cells[0].id
-    store.decide(case.id, [Choice(cell, OTHER, "hairy thing")], "Ana", case.num_records)
+    store.decide(case.id, [Choice(cell, OTHER, "hairy thing", is_white=False)], "Ana", case.num_records)
     store.comment(case.id, [cell], "<b>odd</b>", "Ben")
     case = store.load_case(case.id)
     data = gallery_data(case, group_cells(case.cells), "Ana", Outcome({"tab-1": 3}, [], cell), True, 7)
     assert json.loads(json.dumps(data, allow_nan=False)) == data
     assert [one["name"] for one in data["classes"]] == list(CLASS_NAMES)
     shown = data["cells"][0]
-    assert shown["decision"] == {"label": OTHER, "text": "hairy thing", "by": "Ana"}
+    assert shown["decision"] == {"label": OTHER, "text": "hairy thing", "is_white": False, "by": "Ana"}
     assert shown["comments"] == [{"by": "Ben", "text": "<b>odd</b>"}]
     assert (shown["model"]["status"], shown["model"]["finer"]) == ("uncertain", "promonocyte")
     assert data["cells"][1]["model"] is None and data["cells"][1]["decision"] is None
-    assert data["suggestions"][0] == "hairy thing" and "blast" in data["suggestions"]
+    assert data["suggestions"][0] == {"text": "hairy thing", "is_white": False}
+    proposed = {one["text"]: one["is_white"] for one in data["suggestions"]}
+    assert proposed["blast"] and not any(proposed[text] for text in ("giant platelet", "platelet clump", "artefact"))
     assert (data["seen"], data["handled"], data["locked"]) == (case.num_records, {"tab-1": 3}, False)
 
 
