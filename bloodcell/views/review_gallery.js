@@ -38,6 +38,7 @@ function createGallery(parentElement) {
     tiles: new Map(),
     data: null,
     focusToken: null,
+    drawn: null, // the groups as they stand on the page
     send: () => {},
   }
   gallery.find = (name) => root.querySelector(name)
@@ -61,6 +62,7 @@ function createGallery(parentElement) {
 function receive(gallery, data) {
   if (!data) return
   const isFirst = gallery.data === null
+  const focused = gallery.root.getRootNode().activeElement
   const previousIndex = gallery.order.indexOf(gallery.cursor)
   gallery.data = data
   const handled = data.handled[gallery.client] ?? 0
@@ -81,6 +83,8 @@ function receive(gallery, data) {
   }
   refresh(gallery)
   dropWords(gallery)
+  // Where the list was drawn anew, or the cursor was sent elsewhere, the focus follows; else Tab would begin at the top.
+  if (focused && (focused.matches(".tile, .empty") || !focused.isConnected)) focusCursor(gallery)
 }
 
 function decisionOf(gallery, id) {
@@ -165,6 +169,11 @@ function moveTo(gallery, id, { extend = false } = {}) {
   const tile = gallery.tiles.get(id)
   tile?.focus({ preventScroll: true })
   keepInView(gallery, tile)
+}
+
+function focusCursor(gallery) {
+  const place = gallery.tiles.get(gallery.cursor) ?? gallery.find(".empty")
+  place.focus({ preventScroll: true })
 }
 
 function keepInView(gallery, tile) {
@@ -330,7 +339,7 @@ function wordsInput(gallery) {
 function closeWords(gallery) {
   gallery.asked = null
   gallery.find(".words").hidden = true
-  gallery.tiles.get(gallery.cursor)?.focus({ preventScroll: true })
+  focusCursor(gallery)
 }
 
 function dropWords(gallery) {
@@ -399,6 +408,9 @@ function drawButtons(gallery) {
 
 function drawGroups(gallery) {
   const holder = gallery.find(".groups")
+  const groups = JSON.stringify(gallery.data.groups)
+  if (groups === gallery.drawn) return
+  gallery.drawn = groups
   const kept = gallery.tiles
   gallery.tiles = new Map()
   const sections = gallery.data.groups.map((group, index) => {
@@ -426,6 +438,7 @@ function drawGroups(gallery) {
     return section
   })
   holder.replaceChildren(...sections)
+  gallery.find(".empty").tabIndex = -1 // it takes the focus of the last tile
   gallery.find(".empty").hidden = gallery.order.length > 0
 }
 

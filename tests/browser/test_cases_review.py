@@ -278,6 +278,17 @@ def test_a_text_is_never_html(open_review):
     assert page.locator(".review .decided img").count() == 0 and page.title() != "1"
 
 
+def focused(page):
+    """Return the classes of what has the focus, inside the gallery too."""
+    return page.evaluate(
+        """() => {
+            let element = document.activeElement
+            while (element.shadowRoot?.activeElement) element = element.shadowRoot.activeElement
+            return element.className
+        }"""
+    )
+
+
 def test_words_are_for_the_cells_that_were_asked_about(open_review):
     """However the cursor moves while the reader compares."""
     open_page, store, case_id = open_review
@@ -385,3 +396,26 @@ def test_whether_an_other_cell_counts_as_white_is_kept_and_proposed(open_review)
     page.keyboard.press("9")
     page.keyboard.type("blast")
     assert white.is_checked()
+
+
+@pytest.mark.parametrize("only_open", [False, True])
+def test_the_focus_stays_in_the_list_after_a_decision(open_review, only_open):
+    open_page, store, case_id = open_review
+    page = open_page()
+    if only_open:
+        page.get_by_text("Only to review").click()
+        settle(page)
+    page.locator(".review .tile").first.click()
+    for key in "56":
+        page.keyboard.press(key)
+        wait_saved(page)
+        assert "tile" in focused(page) and "cursor" in focused(page)
+    assert page.locator(".review .tile").count() == (4 if only_open else 6)
+    page.keyboard.press("u")
+    wait_saved(page)
+    assert cursor(page) == 5 and "cursor" in focused(page), "undoing leads to the cell that it concerns"
+    page.keyboard.press("Control+a")
+    page.keyboard.press("Enter")
+    wait_saved(page)
+    assert ("empty" if only_open else "cursor") in focused(page)
+    assert len(decided(store, case_id)) == 6
