@@ -148,11 +148,12 @@ def _review(case_id: str, key: str) -> None:
     """The part of the page that a decision draws again."""
     store = open_store()
     case = store.load_case(case_id)
-    outcome = _outcome(key)
+    outcome = _outcome(key, case_id)
     reviewer = current_reviewer()
     _tell_news(case, key, outcome)
-    for message in outcome.messages:
-        st.warning(escape_markdown(message), icon=":material/sync_problem:")
+    with st.container():  # also when empty: what moves the gallery down the page makes it anew, its cursor and words lost
+        for message in outcome.messages:
+            st.warning(escape_markdown(message), icon=":material/sync_problem:")
     left, right = st.columns([7, 3], gap="medium")
     with left:
         by, only_open, advance = _show_options(case, key)
@@ -202,15 +203,17 @@ def _show_options(case: Case, key: str) -> tuple[review.Grouping, bool, bool]:
 def _receive(case_id: str, key: str) -> None:
     """Handle what the gallery sent; runs before the page is drawn again."""
     events = st.session_state.get(f"{key}_gallery", {}).get("events")
-    before = _outcome(key)
+    before = _outcome(key, case_id)
     after = review.apply_events(open_store(), case_id, events, current_reviewer(), before.handled)
     if after.focus is not None:
         st.session_state[f"{key}_focus_token"] = st.session_state.get(f"{key}_focus_token", 0) + 1
-    st.session_state[f"{key}_outcome"] = after
+    st.session_state[f"{key}_outcome"] = (case_id, after)
 
 
-def _outcome(key: str) -> review.Outcome:
-    return st.session_state.get(f"{key}_outcome") or review.Outcome({})
+def _outcome(key: str, case_id: str) -> review.Outcome:
+    """Return what became of the events so far; what was refused in one case is not said over another."""
+    last_case_id, last = st.session_state.get(f"{key}_outcome", (case_id, review.Outcome({})))
+    return last if last_case_id == case_id else review.Outcome(last.handled)
 
 
 def _tell_news(case: Case, key: str, outcome: review.Outcome) -> None:

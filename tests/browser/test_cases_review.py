@@ -310,6 +310,21 @@ def test_words_are_for_the_cells_that_were_asked_about(open_review):
     assert [c.position for c in store.load_case(case_id).cells if c.comments] == [asked] != [2]
 
 
+def test_words_for_a_case_signed_meanwhile_are_closed_with_a_word(open_review):
+    open_page, store, case_id = open_review
+    page = open_page()
+    page.evaluate("() => { for (let timer = 0; timer < 99999; timer++) clearInterval(timer) }")  # the page asks nothing
+    page.keyboard.press("9")
+    page.keyboard.type("bla")
+    case = store.load_case(case_id)
+    seen = store.decide(case_id, [Choice(c.id, c.answer.label) for c in case.cells], "Ben", case.num_records)
+    store.sign_off(case_id, "Ben", True, seen)
+    page.get_by_role("button", name="basophil, key 1").click()
+    page.locator(".review .words").wait_for(state="hidden")
+    assert "signed meanwhile" in page.locator(".review .live").text_content()
+    assert decided(store, case_id)[4] == "lymphocyte"
+
+
 def test_words_for_a_cell_of_a_case_that_was_left_are_closed_with_a_word(open_review):
     open_page, store, case_id = open_review
     other = store.create_case("another one to go back from", "Ana")
@@ -419,3 +434,29 @@ def test_the_focus_stays_in_the_list_after_a_decision(open_review, only_open):
     wait_saved(page)
     assert ("empty" if only_open else "cursor") in focused(page)
     assert len(decided(store, case_id)) == 6
+
+
+def test_what_was_refused_in_one_case_is_not_said_over_another(open_review):
+    open_page, store, case_id = open_review
+    other = store.create_case("the case after it", "Ana")
+    store.add_images(other, [make_image(91)], [[make_answer("monocyte")]], "Ana")
+    page = open_page()
+    page.locator(".review .tile").nth(1).click()
+    page.keyboard.press("u")
+    refused = page.get_by_text("There is nothing of yours left to undo in this case.")
+    refused.wait_for()
+    settle(page)
+    assert cursor(page) == 5 and "cursor" in focused(page), "the sentence above leaves the gallery as it is"
+    page.get_by_role("button", name="All cases").click()
+    page.locator(f".st-key-cases_open_{other} button").click()
+    page.locator("h2", has_text="the case after it").wait_for()
+    page.locator(".review .tile").first.wait_for()
+    settle(page)
+    assert refused.count() == 0
+    page.get_by_role("button", name="All cases").click()
+    page.locator(f".st-key-cases_open_{case_id} button").click()
+    refused.wait_for()
+    page.locator(".review .tile").first.click()
+    page.keyboard.press("5")
+    wait_saved(page)
+    assert refused.count() == 0, "it stands until the next move in its case"
