@@ -151,7 +151,8 @@ def _review(case_id: str, key: str) -> None:
     outcome = _outcome(key, case_id)
     reviewer = current_reviewer()
     _tell_news(case, key, outcome)
-    with st.container():  # also when empty: what moves the gallery down the page makes it anew, its cursor and words lost
+    # Also when empty: a sentence that moved the gallery down the page would make it anew, with cursor and words lost.
+    with st.container():
         for message in outcome.messages:
             st.warning(escape_markdown(message), icon=":material/sync_problem:")
     left, right = st.columns([7, 3], gap="medium")
