@@ -161,12 +161,13 @@ def show_row(store: CaseStore, case: CaseSummary) -> bool:
 def show_case(store: CaseStore, case: Case) -> None:
     """One case: review, sign-off, reports, and what else belongs to it."""
     show_header(store, case)
-    if case.state == "signed" and case.signed_at is not None:
-        st.success(
-            f"Signed by **{escape_markdown(case.signed_by or '')}**, {tables.describe_time(case.signed_at)} UTC. "
-            "The case is locked." + ("" if case.has_pixels else " Its pictures were dropped at sign-off."),
-            icon=":material/lock:",
-        )
+    with st.container():  # always there: a message that comes or goes must not move the gallery, which would begin anew
+        if case.state == "signed" and case.signed_at is not None:
+            st.success(
+                f"Signed by **{escape_markdown(case.signed_by or '')}**, {tables.describe_time(case.signed_at)} UTC. "
+                "The case is locked." + ("" if case.has_pixels else " Its pictures were dropped at sign-off."),
+                icon=":material/lock:",
+            )
     if case.num_cells:
         show_review(case.id, key="cases")
     else:

@@ -183,7 +183,7 @@ class Guard:
                 examined.append(Examination("unfamiliar", (), (explain_features(),), strangeness))
                 continue
             mean = next(views)
-            possible = _list_possible(mean, int(answer), threshold)
+            possible = list_answered(mean, int(answer), threshold)
             if len(possible) == 1:
                 examined.append(Examination("ok", possible, (), strangeness))
                 continue
@@ -194,8 +194,14 @@ class Guard:
         return examined
 
 
-def _list_possible(y_score: np.ndarray, answer: int, threshold: float) -> tuple[int, ...]:
-    """Return the classes of a set, most probable first; the network's answer on the image as it is stays in it."""
+def list_answered(y_score: np.ndarray, answer: int, threshold: float) -> tuple[int, ...]:
+    """Return the classes of a set, most probable first; the network's answer on the image as it is stays in it.
+
+    Args:
+        y_score: (classes,) probabilities of one image, mean over its views.
+        answer: Index of the class that the network gives the image as it is.
+        threshold: From `prediction_sets.threshold_of_scores`.
+    """
     possible = {*list_possible(y_score, threshold), answer}
     return tuple(sorted(possible, key=lambda index: -y_score[index]))
 

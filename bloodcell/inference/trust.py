@@ -21,7 +21,7 @@ from bloodcell.dataset import CLASS_NAMES, INPUT_SIZE, DatasetIdentity, Split, h
 from bloodcell.dataset.images import Box
 from bloodcell.evaluation import softmax, wilson_interval
 from bloodcell.files import artifacts_directory, write_atomically
-from bloodcell.inference.guard import GUARD_FILE, Examination, Guard, Verdict
+from bloodcell.inference.guard import GUARD_FILE, Examination, Guard, Verdict, list_answered
 from bloodcell.inference.guard_fit import FEATURE_TAIL, PIXEL_TAIL
 from bloodcell.inference.images import read_image_file
 from bloodcell.inference.noncells import draw_noncells
@@ -157,12 +157,13 @@ def measure_coverages(guard: Guard, split: Split) -> list[dict[str, Any]]:
     y_score = compute_view_probabilities(guard.engine, inputs, temperature)
     y_pred = softmax(guard.engine.compute_logits(inputs), temperature).argmax(axis=1)
     let_by = np.array([one.status in ("ok", "uncertain") for one in guard.examine(split.images)])
-    rows, right = np.arange(split.num_images), y_pred == split.labels
+    right = y_pred == split.labels
     records = []
     for coverage in COVERAGES:
-        in_set = y_score >= threshold_of_scores(guard.parameters.true_scores, coverage)
-        in_set[rows, y_pred] = True
-        covered, sizes = in_set[rows, split.labels], in_set.sum(axis=1)
+        threshold = threshold_of_scores(guard.parameters.true_scores, coverage)
+        sets = [list_answered(one, answer, threshold) for one, answer in zip(y_score, y_pred.tolist(), strict=True)]
+        covered = np.array([label in possible for label, possible in zip(split.labels.tolist(), sets, strict=True)])
+        sizes = np.array([len(possible) for possible in sets])
         answered = let_by & (sizes == 1)
         records.append(
             {
