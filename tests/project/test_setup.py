@@ -67,6 +67,14 @@ def test_the_first_start_on_a_desktop_asks_for_no_address():
     subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=True)
 
 
+def test_only_this_machine_reaches_the_dashboard_unless_somebody_opens_it():
+    """Streamlit alone would listen on every interface; the classroom's page says how to open it."""
+    code = "from streamlit import config\nprint(config.get_option('server.address'))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "127.0.0.1"
+    assert "./dev run --server.address 0.0.0.0 " in (PROJECT / "docs" / "classroom.md").read_text(encoding="utf-8")
+
+
 def test_the_users_packages_are_required():
     names = {canonicalize_name(r.name) for r in read_requirements((PROJECT / "requirements.txt").read_text())}
     assert {"streamlit", "tensorflow", "medmnist", "plotly", "pandas", "scikit-learn", "altair"} <= names
