@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from live_runs import write_run
+from streamlit.runtime.context import ContextProxy
 from streamlit.testing.v1 import AppTest
 
 from bloodcell.dataset import load_split
@@ -27,6 +28,7 @@ def prepared(tmp_path, monkeypatch, small_dataset):
     started = []
     monkeypatch.setattr(live, "ensure_worker", lambda: started.append(True))
     monkeypatch.setattr(components_training, "viewer_address", lambda: None)
+    monkeypatch.setattr(ContextProxy, "headers", {"Host": "localhost:8501"})
     cache_training.forget_runs()
     return started
 
