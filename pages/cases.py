@@ -48,7 +48,8 @@ NOT_KEPT = "not kept"
 HOW = """
 A **case** holds images without their metadata, what a model said of each cell, and what people decided. Every decision
 is a record that is only ever added to: time (UTC), who, hash of the cell's pixels, model and its fingerprint, what it
-said and how sure, what the person said; undoing adds another record. The cases lie in a database on this machine (or on
+said and how sure, what the person said; undoing adds another record. A case that is restored from a backup is as the
+file holds it, and a record more says who restored it and when. The cases lie in a database on this machine (or on
 the laboratory's server, where `BLOODCELL_DATABASE_URL` names one) and nowhere else.
 
 The **differential** counts the person's label, and where there is none yet the model's if it answered. Percentages are
@@ -165,7 +166,9 @@ def show_case(store: CaseStore, case: Case) -> None:
         if case.state == "signed" and case.signed_at is not None:
             st.success(
                 f"Signed by **{escape_markdown(case.signed_by or '')}**, {tables.describe_time(case.signed_at)} UTC. "
-                "The case is locked." + ("" if case.has_pixels else " Its pictures were dropped at sign-off."),
+                "The case is locked."
+                + ("" if case.has_pixels else " Its pictures were dropped at sign-off.")
+                + describe_restored(case),
                 icon=":material/lock:",
             )
     if case.num_cells:
@@ -180,6 +183,16 @@ def show_case(store: CaseStore, case: Case) -> None:
     show_notes(store, case)
     show_history(case)
     delete_button(store, case, key="cases_delete")
+
+
+def describe_restored(case: Case) -> str:
+    """Return, in Markdown and after other sentences, who brought a case back from a backup; empty where nobody did."""
+    if case.restored is None:
+        return ""
+    return (
+        f" It was restored {escape_markdown(case.restored.text)} by **{escape_markdown(case.restored.reviewer)}**, "
+        f"{tables.describe_time(case.restored.time)} UTC."
+    )
 
 
 def show_header(store: CaseStore, case: Case) -> None:
@@ -361,6 +374,7 @@ def show_backup(store: CaseStore) -> None:
             f"The browser sends up to {st.get_option('server.maxUploadSize')} MB. A larger backup is restored on the "
             "machine that the dashboard runs on: `./dev python -m bloodcell cases restore FILE`"
         )
+        reviewer_name()
         st.button(
             "Restore what is not here",
             icon=":material/restore:",
@@ -368,7 +382,7 @@ def show_backup(store: CaseStore) -> None:
             disabled=file is None,
             on_click=restore,
             args=(store, file),
-            help="Cases that are here already stay as they are",
+            help="Cases that are here already stay as they are; those that come back record who restored them",
         )
 
 
@@ -391,7 +405,7 @@ def restore(store: CaseStore, file: Any) -> None:
         with tempfile.TemporaryDirectory(prefix="bloodcell-restore-") as folder:
             path = Path(folder) / "backup"
             path.write_bytes(file.getvalue())
-            return restore_backup(store, path).describe()
+            return restore_backup(store, path, current_reviewer(), file.name).describe()
 
     tell(run)
 

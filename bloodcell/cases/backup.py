@@ -1,4 +1,7 @@
-"""All cases in one file, and back; it is an SQLite database with the same tables, wherever the cases came from."""
+"""All cases in one file, and back; it is an SQLite database with the same tables, wherever the cases came from.
+
+Nothing in such a file proves who wrote it, so each case that comes back gets a record that says so.
+"""
 
 import os
 import shutil
@@ -10,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
-from sqlalchemy.engine import URL, Connection
+from sqlalchemy.engine import URL, Connection, RowMapping
 from sqlalchemy.exc import SQLAlchemyError
 
 from bloodcell.cases import schema
-from bloodcell.cases.base import CaseBase
+from bloodcell.cases.base import CaseBase, add_records, clean_text, update_row
 from bloodcell.cases.database import connect
 from bloodcell.errors import CaseDatabaseError, StorageError
 
@@ -79,12 +82,22 @@ def write_backup(store: CaseBase, path: Path) -> int:
         ) from error
 
 
-def restore_backup(store: CaseBase, path: Path) -> Restored:
+def restore_backup(store: CaseBase, path: Path, reviewer: str, file: str | None = None) -> Restored:
     """Bring back the cases of a backup that are not here; those that are here stay as they are.
+
+    What comes back is as the file holds it, signature included, and one record more: who restored it, when, from what.
+
+    Args:
+        path: Where the backup lies.
+        reviewer: Who restores it.
+        file: Name of the backup as that person knows it; None for the name at the end of the path.
 
     Raises:
         CaseDatabaseError: The file is no backup, is damaged, or was written by a newer version; nothing was changed.
+        ValueError: The reviewer's name is empty.
     """
+    if not clean_text(reviewer):
+        raise ValueError("Expected the name of who restores the backup. Received: an empty text")
     identifiers, present, renamed = [], [], {}
     with _open_backup(path) as source, store.transaction() as target:
         here = {row.id for row in target.execute(sa.select(schema.cases.c.id))}
@@ -101,6 +114,7 @@ def restore_backup(store: CaseBase, path: Path) -> Restored:
             target.execute(schema.cases.insert().values(**(dict(case) | {"identifier": identifier})))
             for table in schema.TABLES[1:]:
                 _copy_rows(source, target, table, sa.select(table).where(table.c.case_id == case["id"]))
+            _record_restore(target, case, reviewer, file or path.name)
     return Restored(tuple(identifiers), tuple(present), renamed)
 
 
@@ -134,6 +148,15 @@ def _open_backup(path: Path) -> Iterator[Connection]:
         raise CaseDatabaseError(f"The backup {path} cannot be read: {error.strerror or error}.") from error
     except (SQLAlchemyError, ValueError) as error:
         raise CaseDatabaseError(refused) from error
+
+
+def _record_restore(target: Connection, case: RowMapping, reviewer: str, file: str) -> None:
+    """Add to a case that came back who restored it; it does not count as a change of what the case says."""
+    query = sa.select(sa.func.max(schema.records.c.number)).where(schema.records.c.case_id == case["id"])
+    newest = target.execute(query).scalar() or 0
+    record = {"action": "restored", "reviewer": reviewer, "text": clean_text(f"from the backup {file}")}
+    add_records(target, case["id"], newest, [record])
+    update_row(target, case["id"], changed=case["changed"])
 
 
 def _hold_still(source: Connection) -> None:

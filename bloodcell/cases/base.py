@@ -73,6 +73,11 @@ class Case(CaseSummary):
         """Whether its pictures are still kept."""
         return any(cell.has_pixels for cell in self.cells)
 
+    @property
+    def restored(self) -> Record | None:
+        """The record of the last time it came out of a backup, None where it never did."""
+        return next((record for record in reversed(self.records) if record.action == "restored"), None)
+
 
 class CaseBase:
     """The cases of one database, to read. Safe to use from several threads."""

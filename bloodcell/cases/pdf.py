@@ -326,11 +326,17 @@ def _model_lines(case: Case) -> list[str]:
 
 
 def _event_lines(case: Case) -> list[str]:
-    """Return when and by whom the case was made, signed and reopened; the last five of these."""
-    events = [record for record in case.records if record.action in ("created", "signed", "reopened", "images dropped")]
+    """Return when and by whom the case was made, signed, reopened and restored; the last five of these.
+
+    That it was restored is among them however long ago it was.
+    """
+    wanted = ("created", "signed", "reopened", "images dropped", "restored")
+    events = [record for record in case.records if record.action in wanted]
+    if case.restored is not None and case.restored not in events[-5:]:
+        events = [case.restored, *events[-4:]]
     return [
         f"{_describe_time(event.time)}  {event.action} by {event.reviewer or '-'}"
-        + (f": {event.text}" if event.action == "reopened" else "")
+        + (f": {event.text}" if event.action in ("reopened", "restored") else "")
         for event in events[-5:]
     ]
 

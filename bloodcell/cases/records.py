@@ -30,6 +30,7 @@ Action = Literal[
     "signed",
     "images dropped",
     "reopened",
+    "restored",
 ]
 DECISIONS: frozenset[str] = frozenset({"confirmed", "reclassified", "other", "discarded"})
 CellStatus = Literal["unreviewed", "undecided", "reviewed"]

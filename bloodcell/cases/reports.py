@@ -67,6 +67,8 @@ DIFFERENTIAL_COLUMNS = (
     "white_count_10e9_per_litre",
     "signed_by",
     "signed_at_utc",
+    "restored_by",
+    "restored_at_utc",
     "models",
     "thresholds",
     "versions",
@@ -174,6 +176,8 @@ def write_differential_csv(case: Case) -> bytes:
         "white_count_10e9_per_litre": _number(case.white_count),
         "signed_by": case.signed_by or "",
         "signed_at_utc": case.signed_at or "",
+        "restored_by": case.restored.reviewer if case.restored else "",
+        "restored_at_utc": case.restored.time if case.restored else "",
         "models": "; ".join(
             f"{one['model']} {one['fingerprint']}, {one['num_cells']} cells{describe_views(one['num_views'])}"
             for one in models

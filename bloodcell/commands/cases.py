@@ -1,6 +1,7 @@
 """`cases`: all reviewed cases into one file, and back."""
 
 import argparse
+import getpass
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -32,6 +33,13 @@ def add_parser(subparsers: Any) -> None:
         action.add_argument("file", type=Path, metavar="FILE", help="the backup")
         action.add_argument("--json", action="store_true", help="as it always is")
         action.set_defaults(run=function)
+        if function is restore:
+            action.add_argument(
+                "--reviewer",
+                metavar="NAME",
+                help="who restores, as each restored case will say (default: the name of your account)",
+            )
+            action.set_defaults(parser=action)
 
 
 def backup(options: argparse.Namespace) -> int:
@@ -50,10 +58,21 @@ def backup(options: argparse.Namespace) -> int:
 
 def restore(options: argparse.Namespace) -> int:
     """Bring back what is not here, and say what stayed and what got another identifier."""
+    reviewer = _account() if options.reviewer is None else options.reviewer.strip()
+    if not reviewer:
+        options.parser.error("each restored case says who restored it: give --reviewer NAME")
     from bloodcell.cases import open_store
     from bloodcell.cases.backup import restore_backup
 
-    done = restore_backup(open_store(), options.file)
+    done = restore_backup(open_store(), options.file, reviewer)
     say(done.describe())
     print_json(asdict(done))
     return 0
+
+
+def _account() -> str:
+    """Return the name of the account that runs this, empty where the system knows none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):  # a container may run under a number alone
+        return ""

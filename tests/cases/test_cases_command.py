@@ -40,13 +40,36 @@ def test_cases_go_into_a_file_and_come_back(run, tmp_path):
     assert (code, json.loads(out)) == (0, {"file": str(file), "num_cases": 1, "num_bytes": file.stat().st_size})
     assert "1 case is in" in messages
     assert stat.S_IMODE(file.stat().st_mode) == 0o600, "cases are nobody else's business"
-    code, out, messages = run("second", "restore", file)
+    code, out, messages = run("second", "restore", file, "--reviewer", "Dr. Cem")
     assert (code, json.loads(out)) == (0, {"identifiers": ["Smear 1"], "present": [], "renamed": {}})
     assert messages == "1 case was restored.\n"
-    assert open_store().load_case(case.id) == case
+    *before, restored = open_store().load_case(case.id).records
+    assert tuple(before) == case.records
+    assert (restored.reviewer, restored.text) == ("Dr. Cem", "from the backup b")
     code, out, messages = run("second", "restore", file)
     assert json.loads(out)["present"] == ["Smear 1"]
     assert messages == "0 cases were restored. 1 was here already and stayed as it is.\n"
+
+
+def test_without_a_name_the_account_restores(run, tmp_path, monkeypatch):
+    case = start_case("Smear 1")
+    run("first", "backup", tmp_path / "b")
+    monkeypatch.setattr("getpass.getuser", lambda: "labuser")
+    run("second", "restore", tmp_path / "b")
+    assert open_store().load_case(case.id).restored.reviewer == "labuser"
+
+
+def test_where_nobody_has_a_name_nothing_is_restored(run, tmp_path, monkeypatch):
+    def fail():
+        raise KeyError("uid not found")
+
+    start_case("Smear 1")
+    run("first", "backup", tmp_path / "b")
+    monkeypatch.setattr("getpass.getuser", fail)
+    for arguments in ((), ("--reviewer", " ")):
+        code, out, messages = run("second", "restore", tmp_path / "b", *arguments)
+        assert (code, out) == (2, "") and "give --reviewer NAME" in messages
+        assert not open_store().list_cases()
 
 
 def test_an_identifier_that_is_taken_is_told(run, tmp_path, monkeypatch):

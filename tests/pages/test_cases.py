@@ -6,7 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from bloodcell.cases import OTHER, Choice, open_store
-from bloodcell.cases.backup import write_backup
+from bloodcell.cases.backup import restore_backup, write_backup
 from bloodcell.cases.reports import RESEARCH_USE
 from tests.made_cases import make_answer, make_image
 
@@ -300,10 +300,32 @@ def test_a_backup_is_restored(make_case, tmp_path):
     at = open_page()
     assert "cases restore FILE" in words(at), "the way for a backup that is too large for the browser"
     at.file_uploader(key="cases_restore_file").upload("b", (tmp_path / "b").read_bytes(), "application/octet-stream")
-    at.run()
+    at.text_input(key="reviewer").set_value("Dr. Cem").run()
     click(at, "Restore what is not here")
     assert "1 case was restored." in words(at)
-    assert open_store().load_case(case_id).num_reviewed == 2
+    case = open_store().load_case(case_id)
+    assert case.num_reviewed == 2
+    assert case.restored.text == "from the backup b" and case.restored.reviewer == "Dr. Cem"
+
+
+def test_a_signed_case_that_was_restored_says_so(make_case, tmp_path):
+    case_id = make_case(decided=4)
+    store = open_store()
+    store.sign_off(case_id, "Dr. Ruiz", True, store.newest_record(case_id))
+    assert "restored" not in signature(open_page(case_id))
+    write_backup(store, tmp_path / "b")
+    store.delete_case(case_id)
+    restore_backup(store, tmp_path / "b", "Dr. Cem")
+    at = open_page(case_id)
+    assert "Signed by **Dr. Ruiz**" in signature(at)
+    assert "It was restored from the backup b by **Dr. Cem**" in signature(at)
+    history = next(frame.value for frame in at.dataframe if "undoes no." in frame.value.columns)
+    assert history[["who", "what"]].iloc[0].tolist() == ["Dr. Cem", "restored"]
+
+
+def signature(at):
+    """Return what the page says of the signature."""
+    return next(str(one.value) for one in at.success if "Signed by" in one.value).replace("\\", "")
 
 
 def test_the_reviewers_name_stands_in_the_records(make_case):
