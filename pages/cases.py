@@ -46,11 +46,12 @@ SEEN_NOTES = "cases_notes_seen"
 NOT_KEPT = "not kept"
 """Stands for a white count that was entered and refused: no case has it, so the field is filled anew."""
 HOW = """
-A **case** holds images without their metadata, what a model said of each cell, and what people decided. Every decision
-is a record that is only ever added to: time (UTC), who, hash of the cell's pixels, model and its fingerprint, what it
-said and how sure, what the person said; undoing adds another record. A case that is restored from a backup is as the
-file holds it, and a record more says who restored it and when. The cases lie in a database on this machine (or on
-the laboratory's server, where `BLOODCELL_DATABASE_URL` names one) and nowhere else.
+A **case** holds images without their metadata but with their file names, what a model said of each cell, and what
+people decided. Every decision is a record that is only ever added to: time (UTC), who, hash of the cell's pixels, model
+and its fingerprint, what it said and how sure, what the person said; undoing adds another record. A case that is
+restored from a backup is as the file holds it, and a record more says who restored it and when. The cases lie in a
+database on the computer that runs this dashboard (or on the laboratory's server, where `BLOODCELL_DATABASE_URL` names
+one).
 
 The **differential** counts the person's label, and where there is none yet the model's if it answered. Percentages are
 of white cells, with Wilson 95 % intervals; erythroblasts are given per 100 white cells, platelets apart. An

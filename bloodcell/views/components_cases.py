@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from bloodcell.cases import Case, CaseStore, CaseSummary, open_store
+from bloodcell.cases.database import database_url, is_file
 from bloodcell.cases.reports import (
     labelled_cells,
     write_cells_csv,
@@ -106,6 +107,7 @@ def add_images(store: CaseStore, case: Case, key: str, is_open: bool) -> None:
             key=f"{key}_files_{case.id}_{st.session_state.get(round_key, 0)}",
             max_upload_size=MAXIMUM_UPLOAD_MB,
         )
+        st.caption(describe_keeping())
         if not files:
             return
         if len(files) > MAXIMUM_FILES:
@@ -147,9 +149,9 @@ def offer_case(
             max_chars=LONGEST_IDENTIFIER,
             placeholder="a new one, or that of an open case",
         )
-        st.caption("The images go into the case without their metadata. Nothing leaves this machine.")
         existing, is_ready = None, False
         try:
+            st.caption(describe_keeping())
             if identifier.strip():
                 existing = open_store().find_case(identifier)
                 is_ready = existing is None or _ask_to_add(existing, key)
@@ -167,6 +169,20 @@ def offer_case(
         if on_kept is not None:
             on_kept()
         st.switch_page(CASES_PAGE, query_params={"case": case_id})
+
+
+def describe_keeping() -> str:
+    """Return what is kept of the images of a case, and where.
+
+    Raises:
+        CaseDatabaseError: `BLOODCELL_DATABASE_URL` cannot be read.
+    """
+    where = "are stored, without metadata, on the computer that runs this dashboard"
+    if not is_file(database_url()):
+        where = (
+            "go to the computer that runs this dashboard and are stored, without metadata, in the laboratory's database"
+        )
+    return f"The images {where}. Their file names are kept and stand in reports: use names without patients' data."
 
 
 def _describe_files(files: Sequence[GivenFile], num_cells: int) -> str:

@@ -429,6 +429,31 @@ def test_files_dropped_on_classify_become_a_case(offer):
     assert at.session_state["is_over"], "what was kept does not stay on Classify for the next case"
 
 
+@pytest.mark.parametrize(
+    "address, where",
+    [
+        ("", "are stored, without metadata, on the computer that runs this dashboard."),
+        ("sqlite:////data/cases.sqlite", "are stored, without metadata, on the computer that runs this dashboard."),
+        ("postgresql://lab@server/cases", "are stored, without metadata, in the laboratory's database."),
+    ],
+)
+def test_where_images_are_kept_is_said(address, where, monkeypatch):
+    from bloodcell.views.components_cases import describe_keeping
+
+    monkeypatch.setenv("BLOODCELL_DATABASE_URL", address)
+    said = describe_keeping()
+    assert where in said and "Their file names are kept and stand in reports" in said
+
+
+def test_what_is_kept_is_said_before_it_is_kept(offer, empty_shelf):
+    """A viewer may sit elsewhere, and a file's name may be a patient's."""
+    drop, _ = offer
+    case_id = open_store().create_case("S", "Ana")
+    for said in (words(drop(1)), words(open_page(case_id))):
+        assert "Their file names are kept and stand in reports: use names without patients' data." in said
+        assert "leaves this machine" not in said
+
+
 def test_many_files_are_named_in_short(offer):
     drop, _ = offer
     assert "10 cells of 10 files: 0.png, 1.png, 2.png, 3.png, 4.png, 5.png, 6.png, 7.png and 2 more" in words(drop(10))
