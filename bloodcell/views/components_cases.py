@@ -35,6 +35,10 @@ from bloodcell.views.uploads import IMAGE_TYPES, MAXIMUM_FILES, MAXIMUM_UPLOAD_M
 CASES_PAGE = PAGES_DIRECTORY / "cases.py"
 NAMES_SHOWN = 8
 """File names that are listed before a case takes the files; the others are counted."""
+AFTER_LOGIN_DROPPED = (
+    "Afterwards you are on the Overview, and what you dropped here is forgotten: open this page again and drop your "
+    "images again."
+)
 _MESSAGE = "cases_message"
 
 
@@ -140,7 +144,7 @@ def offer_case(
         on_kept: Called once they are in the case, before the page Cases opens.
     """
     with st.popover("Review as a case", icon=":material/fact_check:", key=f"{key}_popover"):
-        if ask_for_login(f"{key}_login"):
+        if ask_for_login(f"{key}_login", AFTER_LOGIN_DROPPED):
             return
         st.markdown(escape_markdown(_describe_files(files, num_cells)))
         identifier = st.text_input(

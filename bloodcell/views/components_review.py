@@ -21,6 +21,7 @@ from bloodcell.views.figures_images import escape_markdown
 
 REVIEWER_KEY = "reviewer"
 WATCH_SECONDS = 4.0
+AFTER_LOGIN = "Afterwards you are on the Overview: open this address again."
 KEYS = """
 | key | what it does |
 | --- | --- |
@@ -85,11 +86,12 @@ def login_name() -> str | None:
     return str(st.user.get("name") or st.user.get("email") or "") or None
 
 
-def ask_for_login(key: str) -> bool:
+def ask_for_login(key: str, afterwards: str = AFTER_LOGIN) -> bool:
     """Offer to log in where a login is configured and nobody is; return whether cases must wait for it.
 
     Args:
         key: Unique, beginning with the page's name.
+        afterwards: Where the login leaves the reader, who comes back in a new session.
     """
     if not st.secrets.load_if_toml_exists():
         unreadable = [path for path in st.get_option("secrets.files") if Path(path).is_file()]
@@ -100,7 +102,7 @@ def ask_for_login(key: str) -> bool:
         return bool(unreadable)
     if "auth" not in st.secrets or login_name() is not None:
         return False
-    st.info("This server asks who you are before it shows cases.", icon=":material/lock:")
+    st.info(f"This server asks who you are before it shows cases. {afterwards}", icon=":material/lock:")
     st.button("Log in", icon=":material/login:", type="primary", key=key, on_click=st.login)
     return True
 

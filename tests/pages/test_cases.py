@@ -368,6 +368,7 @@ def test_where_a_login_is_configured_cases_wait_for_it(make_case):
     at.run()
     assert not at.exception
     assert "asks who you are" in words(at) and "Smear 1" not in words(at)
+    assert "Afterwards you are on the Overview: open this address again." in words(at), "Streamlit returns there"
     assert [button.label for button in at.button if button.key == "cases_login"] == ["Log in"]
     at.user = {"is_logged_in": True, "name": "Dr. Login"}
     at.run()
@@ -452,6 +453,15 @@ def test_what_is_kept_is_said_before_it_is_kept(offer, empty_shelf):
     for said in (words(drop(1)), words(open_page(case_id))):
         assert "Their file names are kept and stand in reports: use names without patients' data." in said
         assert "leaves this machine" not in said
+
+
+def test_a_login_from_classify_says_that_images_have_to_be_dropped_again(offer):
+    drop, _ = offer
+    at = drop(1)
+    at.secrets["auth"] = {"redirect_uri": "https://lab.example.org/oauth2callback"}
+    at.run()
+    assert "try_login" in [button.key for button in at.button]
+    assert "you are on the Overview" in words(at) and "drop your images again" in words(at)
 
 
 def test_many_files_are_named_in_short(offer):
