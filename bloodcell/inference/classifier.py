@@ -353,12 +353,17 @@ def _add_finer(answers: list[Answer], images: np.ndarray, artifact: Artifact, en
     """Return answers with the network's finer opinion on the cells that it named."""
     rows = [index for index, answer in enumerate(answers) if answer.label is not None]
     opinions = dict(zip(rows, form_finer_opinions(artifact, engine, images[rows]), strict=True))
-    return [
-        replace(answer, finer=opinion)
-        if (opinion := opinions.get(index)) is not None and opinion.class_name == answer.label
-        else answer
-        for index, answer in enumerate(answers)
-    ]
+    return [_with_finer(answer, opinions.get(index)) for index, answer in enumerate(answers)]
+
+
+def _with_finer(answer: Answer, opinion: FinerOpinion | None) -> Answer:
+    """Return the answer with an opinion on its class, whose shares come from one view and divide what all of them say.
+
+    An opinion on another class than the answer's is left out.
+    """
+    if opinion is None or answer.probability is None or opinion.class_name != answer.label:
+        return answer
+    return replace(answer, finer=replace(opinion, class_probability=answer.probability))
 
 
 def _answer(

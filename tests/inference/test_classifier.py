@@ -24,6 +24,7 @@ from bloodcell.inference.classifier import (
     compute_probabilities,
     set_threshold,
 )
+from bloodcell.inference.engine import Outputs
 from bloodcell.inference.finder_frame import frame_cell
 from bloodcell.inference.prediction_sets import fit_set_threshold, predict_set
 
@@ -108,6 +109,31 @@ def test_with_eight_views_the_label_is_the_most_probable_on_average(artifact, sp
     assert views.label == "monocyte" == max(views.probabilities, key=views.probabilities.__getitem__)
     assert views.probability == views.probabilities["monocyte"]
     assert views.prediction_set[0] == "monocyte"
+
+
+def test_finer_probabilities_add_up_to_the_class_with_eight_views_too(artifact, split):
+    """The shares within the class come from the image as it is, the class's probability from all views."""
+
+    class Doubting:
+        """Surer of a neutrophil in the first view than in the others."""
+
+        gives_subtypes = True
+
+        def compute_logits(self, inputs):
+            logits = np.zeros((len(inputs), 8), np.float32)
+            logits[:, 6], logits[0, 6] = 2, 5
+            return logits
+
+        def compute_outputs(self, inputs):
+            subtype_logits = np.tile(np.float32([0, 0, 0, 1.5, 0]), (len(inputs), 1))
+            return Outputs(self.compute_logits(inputs), None, subtype_logits)
+
+    asked = [AskedCell("a.png", frame_cell(split.images[0]))]
+    (plain,), (views,) = (answer_cells(asked, artifact, Doubting(), None, 0.5, views) for views in (False, True))
+    assert plain.finer.shares == views.finer.shares
+    assert views.probability < plain.probability - 0.05
+    for answer in (plain, views):
+        assert sum(answer.finer.probabilities.values()) == pytest.approx(answer.probability)
 
 
 def test_each_page_of_a_file_gets_an_answer(artifact, engine, split, tmp_path):
