@@ -31,8 +31,8 @@ RED_CELL_SPREAD = 0.12
 CELL_SPREAD = 0.19
 """Standard deviation of the logarithm of a white cell's diameter as a ruler."""
 IMAGE_SAY = 0.3
-"""Weight of a square image's own side, on the logarithm, where the cell's size is the only ruler: whoever cropped it
-left a usual room around the cell."""
+"""Weight of a square crop's own side, on the logarithm, where the cell's size is the only ruler: whoever cropped it
+left a usual room around the cell. A field's side tells nothing of the cells in it."""
 SAME_FRAME = 0.12
 """Where the wanted frame and a square image differ by no more than this share, the image is taken as it is."""
 NEARLY_SQUARE = 1.05
@@ -94,7 +94,8 @@ def frame_cell(
         pixels: (height, width, 3) uint8.
         box: The frame itself as (left, top, width, height), drawn by the reader: nothing is looked for. A box that is
             no square is widened to one about its middle.
-        cell: The cell to frame, one of the survey's; without it the one that lies nearest the middle is taken.
+        cell: The cell to frame, one of the survey's of a field; without it the image is a crop, and the cell that was
+            meant, large and near the middle, is taken.
         survey: What `survey_image` returned for the image, to spare a second survey.
 
     Raises:
@@ -115,10 +116,11 @@ def frame_cell(
         from bloodcell.inference.finder_survey import survey_image  # half a second that a known size need not wait for
 
         survey = survey_image(pixels)
+    is_crop = cell is None
     cell = cell or _pick_cell(survey)
     if cell is None:
         return _frame_middle(pixels)
-    side, scale, words = _decide_side(survey, cell)
+    side, scale, words = _decide_side(survey, cell, is_crop)
     return _frame_found(pixels, survey, cell, side, scale, words)
 
 
@@ -164,7 +166,7 @@ def _pick_cell(survey: "Survey") -> "FoundCell | None":
     return max((*survey.cells, *survey.doubtful), key=prominence, default=None)
 
 
-def _decide_side(survey: "Survey", cell: "FoundCell") -> tuple[float, Scale, str]:
+def _decide_side(survey: "Survey", cell: "FoundCell", is_crop: bool) -> tuple[float, Scale, str]:
     """Return the side of the frame in pixels, the evidence for it, and the evidence in words."""
     from bloodcell.inference.finder_scale import RED_CELL_UM
 
@@ -172,7 +174,7 @@ def _decide_side(survey: "Survey", cell: "FoundCell") -> tuple[float, Scale, str
     ruler = survey.red_cells
     if ruler is None:
         short, long = sorted((survey.width, survey.height))
-        if long <= NEARLY_SQUARE * short:
+        if is_crop and long <= NEARLY_SQUARE * short:
             by_cell = by_cell ** (1 - IMAGE_SAY) * short**IMAGE_SAY
         scale = Scale("cell size", by_cell / FRAME_PER_RED_CELL / RED_CELL_UM, 0)
         kind = "platelet" if cell.kind == "platelet" else "white cell"

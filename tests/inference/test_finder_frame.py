@@ -9,6 +9,7 @@ from bloodcell.errors import ImageError
 from bloodcell.inference.finder import cut_square, frame_cell, survey_image
 from bloodcell.inference.finder_frame import FRAME_PER_RED_CELL
 from bloodcell.inference.finder_measure import measure_framing
+from bloodcell.inference.specimens import find_specimen
 from tests.made_smears import RED, draw_smear
 
 SIDE = FRAME_PER_RED_CELL * RED
@@ -74,6 +75,25 @@ def test_without_red_cells_the_cell_is_the_ruler():
     assert framed.scale.source == "cell size" and framed.scale.num_red_cells == 0
     assert framed.box.width == pytest.approx(1.8 * RED / 0.66, rel=0.12)
     assert "check" in framed.warning
+
+
+@pytest.mark.parametrize(("width", "height"), [(640, 640), (640, 480)])
+def test_a_fields_own_side_says_nothing_of_its_cells(width, height):
+    """Without red cells each cell of a field is its own ruler, and a square field is framed as any other."""
+    smear = draw_smear(width, height, white_cells=((150.0, 150.0), (450.0, 300.0)), red_cells=())
+    frames = find_specimen(smear.pixels, kind="field").frames
+    assert [frame.scale.source for frame in frames] == ["cell size", "cell size"]
+    for frame in frames:
+        assert frame.box.width == pytest.approx(1.8 * RED / 0.66, rel=0.12)
+
+
+def test_a_square_crops_side_has_a_say_without_red_cells():
+    """Whoever cropped a square left a usual room around the cell: the frame lies between the cell's and the image's."""
+    framed = frame_cell(draw_smear(240, 240, white_cells=((120.0, 120.0),), red_cells=()).pixels)
+    by_cell = 1.8 * RED / 0.66
+    assert framed.scale.source == "cell size"
+    assert framed.box.width == pytest.approx(by_cell**0.7 * 240**0.3, rel=0.12)
+    assert framed.box.width > 1.15 * by_cell
 
 
 def test_a_crop_that_is_framed_already_is_taken_as_it_is():
