@@ -42,6 +42,8 @@ PAGES = "classify_pages"
 STOPPED, ROUND, CHANGED, MESSAGE = "classify_stopped", "classify_round", "classify_changed", "classify_message"
 _KEPT = (PHOTOS, PAGES, OPEN, SEEN, PASTED, STOPPED, MESSAGE, "classify_scores", "classify_answers")
 SOURCES = {"files": "Files", "folder": "Folder", "camera": "Camera"}
+LARGEST_PASTE = 16 * 1024**2
+"""Bytes of a pasted image; in base64 a third more, and above 25 MB (`server.maxWidgetStateSize`) Streamlit hangs up."""
 _HERE = Path(__file__).parent
 
 PageScores = dict[str, dict[str, np.ndarray]]
@@ -85,7 +87,7 @@ def ask_for_images() -> list[Given]:
             args=(key,),
             max_upload_size=MAXIMUM_UPLOAD_MB,
         )
-    _paste_catcher()(key="classify_paste", on_pasted_change=_take_paste)
+    _paste_catcher()(key="classify_paste", data={"largest_bytes": LARGEST_PASTE}, on_pasted_change=_take_paste)
     if not st.session_state.pop(CHANGED, False) and not found:
         st.session_state.pop(SEEN, None)  # a new drop zone after a visit elsewhere: nothing was removed
     shown = [Given(file.file_id, file.name, file.getvalue()) for file in found or ()]
@@ -346,7 +348,10 @@ def _take_paste() -> None:
     if not pasted:
         return
     if pasted.get("too_large"):
-        st.session_state[MESSAGE] = f"The pasted image is larger than {MAXIMUM_BYTES // 1024**2} MB and was not read."
+        st.session_state[MESSAGE] = (
+            f"The pasted image is larger than {LARGEST_PASTE // 1024**2} MB and was not read: save it and drop the "
+            "file instead."
+        )
         return
     try:
         data = base64.b64decode(pasted.get("data", ""), validate=True)

@@ -1,10 +1,9 @@
 // Takes an image from the clipboard wherever the page is pasted into, except where text is being written.
 
-const LARGEST_BYTES = 64 * 1024 * 1024
 const catchers = new WeakMap()
 
 export default function (component) {
-  const { parentElement, setTriggerValue } = component
+  const { data, parentElement, setTriggerValue } = component
   const before = catchers.get(parentElement)
   if (before) document.removeEventListener("paste", before)
   const onPaste = (event) => {
@@ -12,7 +11,7 @@ export default function (component) {
     if (!images.length) return
     event.preventDefault()
     for (const file of images.slice(0, 1)) {
-      if (file.size > LARGEST_BYTES) {
+      if (file.size > data.largest_bytes) {
         setTriggerValue("pasted", { name: file.name, too_large: true })
         continue
       }

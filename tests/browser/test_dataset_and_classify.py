@@ -10,6 +10,8 @@ from made_smears import draw_smear
 from pictures import draw_cell, encode
 from PIL import Image
 
+from bloodcell.views.components_classify import LARGEST_PASTE
+
 pytestmark = pytest.mark.browser
 
 DIALOG = "[role=dialog]"
@@ -107,21 +109,37 @@ def test_a_field_is_boxed_and_its_cells_open_by_click_and_by_key(whole_dashboard
     assert page.locator('[data-testid="stException"]').count() == 0
 
 
+PASTE = """(bytes) => {
+  const data = new DataTransfer()
+  data.items.add(new File([new Uint8Array(bytes)], "image.png", { type: "image/png" }))
+  const event = new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true })
+  document.dispatchEvent(event)
+  return event.defaultPrevented
+}"""
+
+
+def paste(page, content: list[int] | int) -> None:
+    """Paste a PNG file of these bytes, or of that many empty ones."""
+    for _ in range(60):  # until the part of the page that takes it is there
+        if page.evaluate(PASTE, content):
+            return
+        page.wait_for_timeout(500)
+
+
 def test_an_image_is_pasted(whole_dashboard, open_tab):
     page = open_tab(f"{whole_dashboard}/classify?models=cnn_3")
-    paste = """(bytes) => {
-      const data = new DataTransfer()
-      data.items.add(new File([new Uint8Array(bytes)], "image.png", { type: "image/png" }))
-      const event = new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true })
-      document.dispatchEvent(event)
-      return event.defaultPrevented
-    }"""
-    for _ in range(60):  # until the part of the page that takes it is there
-        if page.evaluate(paste, list(encode(draw_cell(64, 64)))):
-            break
-        page.wait_for_timeout(500)
+    paste(page, list(encode(draw_cell(64, 64))))
     page.get_by_text("pasted 1.png: 64 × 64 pixels").first.wait_for()
     page.locator("h2").first.wait_for()
+
+
+def test_a_large_pasted_image_is_answered_in_a_sentence_and_not_by_a_lost_connection(whole_dashboard, open_tab):
+    """The largest that is sent arrives (here it is no image), and a larger one is not sent."""
+    page = open_tab(f"{whole_dashboard}/classify?models=cnn_3")
+    paste(page, LARGEST_PASTE + 1)
+    page.get_by_text("save it and drop the file instead").first.wait_for()
+    paste(page, LARGEST_PASTE)
+    page.get_by_text("pasted 1.png").first.wait_for()
 
 
 @pytest.mark.parametrize("path", ["dataset", "dataset?cell=test-2", "classify", "classify?cell=test-2"])

@@ -11,6 +11,7 @@ from made_smears import draw_smear
 from pictures import bad_files, draw_cell, encode, odd_files
 from PIL import Image
 from shelf import write_artifact
+from streamlit import config
 from streamlit.testing.v1 import AppTest
 
 from bloodcell.artifact import load_artifact, load_shelf
@@ -22,6 +23,7 @@ from bloodcell.inference.classifier import choose_default_model
 from bloodcell.inference.guard import Examination
 from bloodcell.views import cache, cache_classroom, components_engines
 from bloodcell.views.background import find_job, forget_job
+from bloodcell.views.components_classify import LARGEST_PASTE
 
 APP = Path(__file__).parents[2] / "app.py"
 NOTICE = "For research and teaching only"
@@ -467,3 +469,8 @@ def test_the_samples_are_answered_as_the_stored_logits_say(real_dataset, real_sa
     np.testing.assert_allclose(table["probability"][answered] / 100, expected.max(axis=1)[answered], atol=1e-3)
     names = [CLASS_NAMES[index] for index in expected.argmax(axis=1)[answered]]
     assert [answer.split(" ", 1)[1] for answer in table["answer"][answered]] == names
+
+
+def test_the_largest_pasted_image_fits_into_what_a_browser_may_send():
+    """Three bytes travel as four letters, beside what the page's other widgets say."""
+    assert LARGEST_PASTE * 4 / 3 < (config.get_option("server.maxWidgetStateSize") - 1) * 1e6
