@@ -40,12 +40,14 @@ def database_url() -> URL:
         return URL.create("sqlite", database=str(data_directory() / FILE_NAME))
     try:
         url = make_url(address)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # ValueError: a port that is no number
         raise CaseDatabaseError(_unknown_address("an address that cannot be read")) from None
     if url.drivername in ("postgres", "postgresql"):
         url = url.set(drivername="postgresql+psycopg")
     if url.get_backend_name() not in ("sqlite", "postgresql"):
         raise CaseDatabaseError(_unknown_address(f"the database {url.get_backend_name()!r}"))
+    if url.get_backend_name() != "sqlite" and address.count("@") > 1:  # what is read as the server may be of a password
+        raise CaseDatabaseError(_unknown_address("an address with more than one @"))
     return url
 
 
@@ -73,10 +75,11 @@ def connect(url: URL) -> Engine:
 
 
 def describe(url: URL) -> str:
-    """Return where a database lies, without its password."""
+    """Return where a database lies, without its password, which may also stand among the options."""
     if url.get_backend_name() == "sqlite":
         return str(url.database)
-    return url.render_as_string(hide_password=True)
+    options = {name: value for name, value in url.query.items() if "password" not in name}
+    return url.set(query=options).render_as_string(hide_password=True)
 
 
 def is_file(url: URL) -> bool:
@@ -178,5 +181,6 @@ def _explain(url: URL, error: SQLAlchemyError) -> str:
 def _unknown_address(what: str) -> str:
     return (
         f"BLOODCELL_DATABASE_URL holds {what}; expected one like "
-        "postgresql://user:password@server/database or sqlite:////folder/cases.sqlite."
+        "postgresql://user:password@server/database or sqlite:////folder/cases.sqlite. "
+        "Characters such as @ : / % in the password must be percent-encoded."
     )

@@ -11,6 +11,7 @@ from PIL import Image, PngImagePlugin
 from sqlalchemy.exc import DBAPIError
 
 from bloodcell.cases import DISCARDED, OTHER, CaseStore, Choice, NewCell, NewImage, decode_pixels, open_store
+from bloodcell.cases.database import database_url, describe
 from bloodcell.cases.records import ModelAnswer
 from bloodcell.dataset import CLASS_NAMES, Box
 from bloodcell.errors import (
@@ -436,12 +437,32 @@ def test_a_damaged_or_foreign_or_newer_database_is_refused_in_a_sentence(tmp_pat
         open_store()
 
 
-@pytest.mark.parametrize("address", ["mysql://u:secret@h/d", "not an address", "oracle://x"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "mysql://u:secret@h/d",
+        "not an address",
+        "oracle://x",
+        "postgresql://u:p@secret@server/d",
+        "postgresql://u:p@secret/x@server/d",
+        "postgresql://u:p@h:secret@server/d",
+        "postgresql://u:secret@server:port/d",
+    ],
+)
 def test_an_address_of_another_kind_is_refused_without_its_password(monkeypatch, address):
     monkeypatch.setenv("BLOODCELL_DATABASE_URL", address)
     with pytest.raises(CaseDatabaseError, match="BLOODCELL_DATABASE_URL") as caught:
         open_store()
-    assert "secret" not in str(caught.value)
+    assert "secret" not in str(caught.value) and "percent-encoded" in str(caught.value)
+
+
+def test_a_password_is_taken_percent_encoded_and_shown_nowhere(monkeypatch):
+    monkeypatch.setenv(
+        "BLOODCELL_DATABASE_URL", "postgresql://u:p%40s%3A%2F%25@server/d?sslpassword=secret&sslmode=require"
+    )
+    url = database_url()
+    assert (url.password, url.host) == ("p@s:/%", "server")
+    assert describe(url) == "postgresql+psycopg://u:***@server/d?sslmode=require"
 
 
 def test_cells_are_what_the_networks_see():
