@@ -276,8 +276,9 @@ def _draw_origin(pdf: _Report, case: Case) -> None:
 
     Otherwise it has a page of its own.
     """
+    judged = [line for text in _judged_line(case) for line in pdf.break_lines(text, 9)]
     parts = (  # space before, lines, size, color
-        (1, _judged_line(case), 9, TEXT),
+        (1, judged, 9, TEXT),
         (0, _model_lines(case), 8.5, MUTED),
         (1, _event_lines(case), 8.5, MUTED),
     )
@@ -299,7 +300,7 @@ def _draw_origin(pdf: _Report, case: Case) -> None:
 
 
 def _judged_line(case: Case) -> list[str]:
-    """Return how far model and people agree, nothing where nobody judged what a model named."""
+    """Return how far model and people agree and who decided, nothing where nobody judged what a model named."""
     confirmed, judged = agreement_of(case)
     if not judged:
         return []

@@ -257,7 +257,7 @@ def sign_or_reopen(store: CaseStore, case: Case, key: str, review_key: str) -> N
             st.text_input(
                 "Reviewer's name",
                 key=name_key,
-                max_chars=80,
+                max_chars=80 if logged_in is None else None,
                 icon=":material/signature:",
                 disabled=logged_in is not None,
             )

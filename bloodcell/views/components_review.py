@@ -21,6 +21,12 @@ from bloodcell.views.figures_images import escape_markdown
 
 REVIEWER_KEY = "reviewer"
 WATCH_SECONDS = 4.0
+LOGIN_CLAIMS = ("name", "email", "sub")
+NAMELESS = (
+    "You are logged in, but the provider sent none of the claims "
+    f"{', '.join(f'`{claim}`' for claim in LOGIN_CLAIMS)}, so nothing says whose decisions yours would be. Ask whoever "
+    "runs this server to have the provider send them, then log out and in again."
+)
 AFTER_LOGIN = "Afterwards you are on the Overview: open this address again."
 KEYS = """
 | key | what it does |
@@ -48,7 +54,7 @@ _HERE = Path(__file__).parent
 
 
 def reviewer_name() -> str:
-    """Return who decides: the name of the login where one is configured, else what the reader writes here.
+    """Return who decides: name and account of the login where one is configured, else what the reader writes here.
 
     Without a name decisions are recorded under a mark of this session, so that nobody undoes another's.
     """
@@ -80,10 +86,17 @@ def current_reviewer() -> str:
 
 
 def login_name() -> str | None:
-    """Return the name of the login, None where nobody is logged in or no login is configured."""
+    """Return who is logged in as "Name <e-mail>", None where nobody is, nameless, or no login is configured.
+
+    Two people may share a name, so what tells accounts apart stands beside it: the e-mail address, else the subject.
+    """
     if not getattr(st.user, "is_logged_in", False):
         return None
-    return str(st.user.get("name") or st.user.get("email") or "") or None
+    name, email, subject = (" ".join(str(st.user.get(claim) or "").split()) for claim in LOGIN_CLAIMS)
+    account = email or subject
+    if not name or not account or name == account:
+        return name or account or None
+    return f"{name} <{account}>"
 
 
 def ask_for_login(key: str, afterwards: str = AFTER_LOGIN) -> bool:
@@ -102,6 +115,10 @@ def ask_for_login(key: str, afterwards: str = AFTER_LOGIN) -> bool:
         return bool(unreadable)
     if "auth" not in st.secrets or login_name() is not None:
         return False
+    if getattr(st.user, "is_logged_in", False):
+        st.error(NAMELESS, icon=":material/lock:")
+        st.button("Log out", icon=":material/logout:", key=key, on_click=st.logout)
+        return True
     st.info(f"This server asks who you are before it shows cases. {afterwards}", icon=":material/lock:")
     st.button("Log in", icon=":material/login:", type="primary", key=key, on_click=st.login)
     return True

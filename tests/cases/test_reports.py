@@ -112,6 +112,19 @@ def test_the_pdf_says_what_the_case_says(store, reviewed):
     assert sum(len(page.images) for page in reader.pages) == 7
 
 
+def test_the_pdf_names_all_who_decided(store):
+    """With their addresses two names fill a line: none is cut off."""
+    case_id = store.create_case("shared", "Ana")
+    store.add_images(case_id, [make_image(n) for n in range(3)], [[make_answer("monocyte")]] * 3, "Ana")
+    people = [
+        f"Dr. {name} Longname <{name.lower()}.longname@haematology.example.org>" for name in ("Ana", "Ben", "Cem")
+    ]
+    for cell, who in zip(store.load_case(case_id).cells, people, strict=True):
+        store.decide(case_id, [Choice(cell.id, "monocyte")], who, store.newest_record(case_id))
+    text = read_pdf(write_pdf(store.load_case(case_id), {}))[0].pages[0].extract_text()
+    assert all(f"{who} 1" in " ".join(text.split()) for who in people)
+
+
 def test_the_pdf_shows_the_pixels_themselves(store, reviewed):
     """Every pixel of the cell as a square of four by four, nothing smoothed, nothing lossy."""
     pictures = store.load_pictures(reviewed.id)

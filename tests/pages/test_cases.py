@@ -10,6 +10,7 @@ from bloodcell.cases.backup import restore_backup, write_backup
 from bloodcell.cases.reports import RESEARCH_USE
 from tests.made_cases import make_answer, make_image
 
+LONG_ADDRESS = f"{'long' * 20}@example.org"
 PAGE = Path(__file__).parents[2] / "pages" / "cases.py"
 
 
@@ -342,22 +343,72 @@ def test_a_login_gives_the_name(make_case):
     at.user = {"is_logged_in": True, "name": "Dr. Login", "email": "login@example.org"}
     at.query_params["case"] = case_id
     at.run()
-    assert "Reviewing as **Dr. Login**" in words(at)
+    assert "Reviewing as **Dr. Login <login@example.org>**" in words(at)
     at.number_input(key=f"cases_white_{case_id}").set_value(5.0).run()
-    assert open_store().load_case(case_id).records[-1].reviewer == "Dr. Login"
+    assert open_store().load_case(case_id).records[-1].reviewer == "Dr. Login <login@example.org>"
 
 
 def test_a_login_signs_under_its_own_name(make_case):
+    who = f"Dr. *Login* <{LONG_ADDRESS}>"
     case_id = make_case(decided=4)
     at = AppTest.from_file(str(PAGE), default_timeout=120)
-    at.user = {"is_logged_in": True, "name": "Dr. *Login*"}
+    at.user = {"is_logged_in": True, "name": "Dr. *Login*", "email": LONG_ADDRESS}
     at.query_params["case"] = case_id
     at.run()
-    assert "Reviewing as **Dr. *Login***" in words(at)  # words() drops the backslashes that keep the stars plain
+    assert f"Reviewing as **{who}**" in words(at)  # words() drops the backslashes that keep the stars plain
     name = at.text_input(key=f"cases_sign_name_{case_id}")
-    assert (name.value, name.disabled) == ("Dr. *Login*", True)
+    assert (name.value, name.disabled) == (who, True)
     click(at, "Sign and lock the case")
-    assert open_store().load_case(case_id).signed_by == "Dr. *Login*"
+    assert open_store().load_case(case_id).signed_by == who
+
+
+@pytest.mark.parametrize(
+    "claims, who",
+    [
+        ({"name": "Ana", "email": "a@lab.example", "sub": "17"}, "Ana <a@lab.example>"),
+        ({"name": "Ana", "email": "b@lab.example", "sub": "18"}, "Ana <b@lab.example>"),
+        ({"name": "Ana", "sub": "17"}, "Ana <17>"),
+        ({"email": "a@lab.example", "sub": "17"}, "a@lab.example"),
+        ({"name": "a@lab.example", "email": "a@lab.example"}, "a@lab.example"),
+        ({"sub": "17"}, "17"),
+        ({"name": " Ana\n", "email": ""}, "Ana"),
+        ({}, None),
+    ],
+)
+def test_two_accounts_are_never_one_reviewer(claims, who, monkeypatch):
+    import streamlit as st
+
+    from bloodcell.views.components_review import login_name
+
+    class User(dict):
+        is_logged_in = True
+
+    monkeypatch.setattr(st, "user", User(claims))
+    assert login_name() == who
+
+
+def test_a_colleague_of_the_same_name_undoes_nothing_of_mine(make_case):
+    from bloodcell.cases.records import last_undoable
+
+    case_id = make_case()
+    store = open_store()
+    case = store.load_case(case_id)
+    store.decide(case_id, [Choice(case.cells[0].id, "neutrophil")], "Ana <a@lab.example>", case.num_records)
+    records = store.load_case(case_id).records
+    assert last_undoable(records, "Ana <a@lab.example>") == records[-1:]
+    assert last_undoable(records, "Ana <b@lab.example>") == ()
+
+
+def test_a_login_without_any_claim_says_which_are_missing(make_case):
+    case_id = make_case()
+    at = AppTest.from_file(str(PAGE), default_timeout=120)
+    at.secrets["auth"] = {"redirect_uri": "https://lab.example.org/oauth2callback"}
+    at.user = {"is_logged_in": True}
+    at.query_params["case"] = case_id
+    at.run()
+    assert not at.exception
+    assert "none of the claims `name`, `email`, `sub`" in words(at) and "Smear 1" not in words(at)
+    assert [button.label for button in at.button if button.key == "cases_login"] == ["Log out"]
 
 
 def test_where_a_login_is_configured_cases_wait_for_it(make_case):
