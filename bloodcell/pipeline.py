@@ -332,10 +332,16 @@ def _check_name(full_name: str, model_name: str, added_set: Path | None) -> None
 
 
 def _with_added(added_set: Path) -> Split:
+    from bloodcell.inference.classifier import read_cell
+
     held_out = [load_split("val"), load_split("test")]
-    train_split, num_left_out = add_labelled_set(load_split("train"), added_set, held_out)
+    train_split, num_left_out = add_labelled_set(load_split("train"), added_set, held_out, read_cell)
     if num_left_out:
-        logger.warning("%d cells of %s are images of val or test and were left out.", num_left_out, added_set)
+        logger.warning(
+            "%d cells of %s are images of val or test, or nearly equal to one, and were left out.",
+            num_left_out,
+            added_set,
+        )
     return train_split
 
 

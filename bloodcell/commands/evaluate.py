@@ -78,9 +78,10 @@ def evaluate_on_set(artifacts: "Sequence[Artifact]", folder_or_zip: Path) -> lis
         BloodCellError: The set cannot be read or an engine cannot be built.
     """
     from bloodcell.dataset import load_labelled_set
+    from bloodcell.inference.classifier import read_cell
     from bloodcell.pipeline import evaluate_images
 
-    images, labels = load_labelled_set(folder_or_zip)
+    images, labels = load_labelled_set(folder_or_zip, read_cell)
     dataset = f"the labelled set {folder_or_zip.name}"
     reports = []
     for artifact in artifacts:

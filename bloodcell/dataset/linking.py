@@ -72,8 +72,8 @@ class Link:
     table: Path | None
 
 
-class _Rows:
-    """All rows of the dataset, found by equal pixels or by nearly equal ones."""
+class KnownRows:
+    """Rows of the dataset, found by equal pixels or by nearly equal ones."""
 
     def __init__(self, splits: list[Split]) -> None:
         self.places = [(split.name, row) for split in splits for row in range(split.num_images)]
@@ -90,8 +90,12 @@ class _Rows:
         """Return the rows with these very pixels; twins of one cell are several."""
         return self._by_hash.get(image_hash, [])
 
-    def find_close(self, images: np.ndarray) -> list[int]:
-        """Return for every image the row that is nearly equal to it, or -1."""
+    def find_close(self, images: np.ndarray, largest_difference: float = LARGEST_DIFFERENCE) -> list[int]:
+        """Return for every image the row that is nearly equal to it, or -1.
+
+        Args:
+            largest_difference: Mean difference, in grey levels of 255, up to which they are nearly equal.
+        """
         if self._fingerprints is None:
             self._fingerprints = np.concatenate([_fingerprint(images) for images in self._images])
         known, asked = self._fingerprints, _fingerprint(images)
@@ -99,7 +103,7 @@ class _Rows:
         found = []
         for image, nearest in zip(images, distances.argmin(axis=1).tolist(), strict=True):
             difference = np.abs(self._image(nearest).astype(np.int16) - image).mean()
-            found.append(nearest if difference <= LARGEST_DIFFERENCE else -1)
+            found.append(nearest if difference <= largest_difference else -1)
         return found
 
     def _image(self, index: int) -> np.ndarray:
@@ -128,7 +132,7 @@ def link_originals(folder: Path, on_progress: Callable[[int, int], None] | None 
     if not paths:
         raise DatasetNotFoundError(f"{folder} holds no image file. Expected the originals (PBC), as BNE_48823.jpg.")
     _read_linked()  # before minutes of work, not after
-    rows = _Rows([load_split(name) for name in SPLITS])
+    rows = KnownRows([load_split(name) for name in SPLITS])
     counts: Counter[str] = Counter()
     named: dict[int, str] = {}
     for done, (framed, images, num_unreadable) in enumerate(_read_groups(paths), start=1):
@@ -177,7 +181,7 @@ def _read(path: Path) -> np.ndarray | None:
         return None
 
 
-def _match(paths: list[Path], images: np.ndarray, rows: _Rows) -> Iterator[tuple[Path, list[int], str]]:
+def _match(paths: list[Path], images: np.ndarray, rows: KnownRows) -> Iterator[tuple[Path, list[int], str]]:
     """Yield for every file the rows that show its cell, and whether they are "exact", "close" or "unmatched"."""
     from bloodcell.dataset.splits import hash_images
 
@@ -195,7 +199,7 @@ def _match(paths: list[Path], images: np.ndarray, rows: _Rows) -> Iterator[tuple
             yield path, [], "unmatched"
 
 
-def _compare(kept: dict[int, str], rows: _Rows) -> tuple[int, int, tuple[str, ...]]:
+def _compare(kept: dict[int, str], rows: KnownRows) -> tuple[int, int, tuple[str, ...]]:
     """Return how many rows the package's table names alike, how many it lacks, and which it names otherwise."""
     own = read_subtypes(TABLE_PATH).by_hash
     agreeing, new, differing = 0, 0, []

@@ -6,6 +6,7 @@ none is refused either way.
 """
 
 import itertools
+import logging
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from bloodcell.inference.guard import Examination, Guard
 
 Status = Literal["ok", "uncertain", "unfamiliar", "not_a_cell", "error"]
+
+logger = logging.getLogger(__name__)
 
 _thresholds: dict[tuple[str, float], float] = {}
 
@@ -104,6 +107,29 @@ class AskedCell(NamedTuple):
     file: str
     frame: CellFrame
     notes: tuple[str, ...] = ()
+
+
+def read_cell(data: bytes, name: str) -> np.ndarray:
+    """Return the (64, 64, 3) uint8 pixels that a network sees of a file with one cell, read and framed like an upload.
+
+    What makes the frame doubtful is logged as a warning. Sizes other than the dataset's own take about half a second.
+
+    Args:
+        data: The whole file.
+        name: What the file is called in messages.
+
+    Raises:
+        ImageError: It is no image that can be read, or too small, or no cell is found in it, so that nothing answers.
+    """
+    (frame,) = find_specimen(read_image(data, name).pixels, "crop").frames
+    if frame.kind == "other":
+        raise ImageError(
+            "No nucleated cell and no platelet was found in it. Cut the cell out, at 64 x 64 pixels as the dataset "
+            "frames it, or leave the row out."
+        )
+    if frame.warning:
+        logger.warning("%s: %s", name, frame.warning)
+    return frame.pixels
 
 
 def compute_probabilities(artifact: Artifact, engine: Engine, images: np.ndarray, views: bool = False) -> np.ndarray:

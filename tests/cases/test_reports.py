@@ -24,6 +24,7 @@ from bloodcell.cases.reports import (
     write_safe_csv,
 )
 from bloodcell.dataset import CLASS_NAMES, load_labelled_set
+from bloodcell.inference.classifier import read_cell
 from tests.made_cases import FINGERPRINT, MODEL, make_answer, make_image
 
 ODD = "Präparat № 7 / Жаба Ω 血液 — O'Neil"
@@ -332,15 +333,15 @@ def test_corrections_come_back_as_a_labelled_set(store, reviewed, tmp_path):
     """What is exported is what `load_labelled_set` reads: the pixels that were judged, with the person's labels."""
     path = tmp_path / "set.zip"
     path.write_bytes(write_labelled_set([(reviewed, store.load_pictures(reviewed.id))]))
-    images, labels = load_labelled_set(path)
+    images, labels = load_labelled_set(path, read_cell)
     assert [CLASS_NAMES[label] for label in labels] == ["neutrophil", "monocyte", "platelet"]
     for image, number in zip(images, (0, 1, 4), strict=True):
         np.testing.assert_array_equal(image, make_image(number).pixels)
     with zipfile.ZipFile(path) as archive:
         archive.extractall(tmp_path / "set")
         assert ODD not in " ".join(archive.namelist()), "a set that is shared does not tell whose cells they are"
-    again = load_labelled_set(tmp_path / "set")
+    again = load_labelled_set(tmp_path / "set", read_cell)
     np.testing.assert_array_equal(again[0], images)
     np.testing.assert_array_equal(again[1], labels)
     path.write_bytes(write_labelled_set([(reviewed, store.load_pictures(reviewed.id))], corrections_only=True))
-    assert [CLASS_NAMES[label] for label in load_labelled_set(path)[1]] == ["monocyte"]
+    assert [CLASS_NAMES[label] for label in load_labelled_set(path, read_cell)[1]] == ["monocyte"]

@@ -6,15 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_smears import draw_smear
 from PIL import Image
 
 from bloodcell.dataset import CLASS_CODES, CLASS_NAMES, load_labelled_set, load_split
+from bloodcell.dataset.images import frame_image
 from bloodcell.errors import DatasetDamagedError, DatasetNotFoundError
+from bloodcell.inference.classifier import read_cell
+from bloodcell.inference.specimens import find_specimen
 
 
-def png(pixels: np.ndarray) -> bytes:
+def png(pixels: np.ndarray, **options: bytes) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
+    Image.fromarray(pixels).save(buffer, "PNG", **options)
     return buffer.getvalue()
 
 
@@ -30,6 +34,13 @@ def make_set(folder: Path, table: str, names: tuple[str, ...] = ("a.png", "b.png
     return folder
 
 
+def make_one(folder: Path, data: bytes) -> Path:
+    """Return a set of one image, said to be a monocyte."""
+    make_set(folder, "file,class_name\na.png,monocyte\n", names=())
+    (folder / "a.png").write_bytes(data)
+    return folder
+
+
 def zip_folder(folder: Path, prefix: str = "") -> Path:
     path = folder.with_suffix(".zip")
     with zipfile.ZipFile(path, "w") as archive:
@@ -42,7 +53,7 @@ def zip_folder(folder: Path, prefix: str = "") -> Path:
 def test_images_and_labels_come_in_the_order_of_the_table(tmp_path, form):
     folder = make_set(tmp_path / "set", "file,class_name,other\nb.png,Monocyte,x\na.png,neutrophil,y\n")
     path = folder if form == "folder" else zip_folder(folder, "" if form == "zip" else "my cells/")
-    images, labels = load_labelled_set(path)
+    images, labels = load_labelled_set(path, read_cell)
     assert (images.dtype, labels.dtype) == (np.uint8, np.int64)
     np.testing.assert_array_equal(images, [make_pixels(1), make_pixels(0)])
     assert [CLASS_NAMES[label] for label in labels] == ["monocyte", "neutrophil"]
@@ -51,14 +62,42 @@ def test_images_and_labels_come_in_the_order_of_the_table(tmp_path, form):
 @pytest.mark.parametrize("label", range(8))
 def test_classes_go_by_name_or_by_code(tmp_path, label):
     table = f"file,class_name,label\na.png,{CLASS_NAMES[label]},{label}\nb.png,{CLASS_CODES[label].lower()},\n"
-    assert load_labelled_set(make_set(tmp_path / "set", table))[1].tolist() == [label, label]
+    assert load_labelled_set(make_set(tmp_path / "set", table), read_cell)[1].tolist() == [label, label]
 
 
 def test_an_image_of_another_size_is_framed_like_an_uploaded_one(tmp_path):
-    folder = make_set(tmp_path / "set", "file,class_name\nlarge.png,monocyte\n", names=())
-    (folder / "large.png").write_bytes(png(np.full((200, 300, 3), 77, np.uint8)))
-    images, _ = load_labelled_set(folder)
-    assert images.shape == (1, 64, 64, 3) and (images == 77).all()
+    """The frame lies around the cell, at the scale that its red cells tell, and not about the image's middle."""
+    pixels = draw_smear(220, 200, white_cells=((80, 105),)).pixels
+    images, _ = load_labelled_set(make_one(tmp_path / "set", png(pixels)), read_cell)
+    np.testing.assert_array_equal(images, find_specimen(pixels, "crop").frames[0].pixels[None])
+    assert np.abs(images[0].astype(int) - frame_image(pixels).pixels).mean() > 10
+    others, _ = load_labelled_set(make_one(tmp_path / "set", png(pixels.repeat(2, 0).repeat(2, 1))), read_cell)
+    assert np.abs(others[0].astype(int) - images[0]).mean() < 5, "the same cell at twice the size looks the same"
+
+
+def test_an_image_without_a_cell_is_refused_by_row(tmp_path):
+    """No model answers on such an upload either."""
+    folder = make_one(tmp_path / "set", png(np.full((200, 300, 3), 77, np.uint8)))
+    with pytest.raises(DatasetDamagedError, match=r"row 2: a\.png cannot .*\. No nucleated cell .* was found"):
+        load_labelled_set(folder, read_cell)
+
+
+def test_a_doubtful_frame_is_said_by_name(tmp_path, caplog):
+    pixels = draw_smear(220, 200, white_cells=((8, 100),)).pixels
+    load_labelled_set(make_one(tmp_path / "set", png(pixels)), read_cell)
+    assert "a.png: " in caplog.text and "cut by the image's border" in caplog.text
+
+
+def test_transparency_is_laid_on_white_and_a_camera_s_turn_applied(tmp_path):
+    pixels = make_pixels(0)
+    clear = np.dstack([pixels, np.full((64, 64), 255, np.uint8)])
+    clear[:9, :, 3] = 0
+    images, _ = load_labelled_set(make_one(tmp_path / "set", png(clear)), read_cell)
+    assert (images[0, :9] == 255).all() and (images[0, 9:] == pixels[9:]).all()
+    exif = Image.Exif()
+    exif[0x0112] = 3  # upside down
+    images, _ = load_labelled_set(make_one(tmp_path / "set", png(pixels, exif=exif.tobytes())), read_cell)
+    np.testing.assert_array_equal(images[0], pixels[::-1, ::-1])
 
 
 @pytest.mark.parametrize(
@@ -80,7 +119,7 @@ def test_a_wrong_table_is_refused_by_row(tmp_path, table, message, form):
     folder = make_set(tmp_path / "set", table)
     (tmp_path / "outside.png").write_bytes(png(make_pixels(5)))
     with pytest.raises(DatasetDamagedError, match=message):
-        load_labelled_set(folder if form == "folder" else zip_folder(folder))
+        load_labelled_set(folder if form == "folder" else zip_folder(folder), read_cell)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +130,7 @@ def test_a_wrong_image_is_refused_by_name(tmp_path, data):
     folder = make_set(tmp_path / "set", "file,class_name\na.png,monocyte\n")
     (folder / "a.png").write_bytes(data)
     with pytest.raises(DatasetDamagedError, match=r"row 2: a\.png cannot be used"):
-        load_labelled_set(folder)
+        load_labelled_set(folder, read_cell)
 
 
 def flip_a_bit(data: bytes, start: int) -> bytes:
@@ -109,7 +148,7 @@ def test_a_flipped_bit_in_a_zip_is_said_so(tmp_path, compression):
     for start in range(len(data)):
         path.write_bytes(flip_a_bit(data, start))
         try:
-            load_labelled_set(path)
+            load_labelled_set(path, read_cell)
         except (DatasetDamagedError, DatasetNotFoundError) as error:
             assert str(path) in str(error) and "()" not in str(error)
             num_refused += 1
@@ -126,16 +165,16 @@ def test_an_encrypted_zip_is_said_so(tmp_path):
     path = tmp_path / "secret.zip"
     path.write_bytes(data)
     with pytest.raises(DatasetDamagedError, match=r"secret\.zip is neither a folder nor .* without a password"):
-        load_labelled_set(path)
+        load_labelled_set(path, read_cell)
 
 
 def test_paths_that_the_system_refuses_are_said_so(tmp_path):
     long = "x" * 300 + ".png"
     with pytest.raises(DatasetNotFoundError, match="no labelled set"):
-        load_labelled_set(tmp_path / long)
+        load_labelled_set(tmp_path / long, read_cell)
     folder = make_set(tmp_path / "set", f"file,class_name\n{long},monocyte\n")
     with pytest.raises(DatasetDamagedError, match=r"cannot be read \(File name too long\)"):
-        load_labelled_set(folder)
+        load_labelled_set(folder, read_cell)
 
 
 def test_a_link_out_of_the_folder_is_not_followed(tmp_path):
@@ -143,7 +182,7 @@ def test_a_link_out_of_the_folder_is_not_followed(tmp_path):
     (tmp_path / "outside.png").write_bytes(png(make_pixels(5)))
     (folder / "link.png").symlink_to(tmp_path / "outside.png")
     with pytest.raises(DatasetDamagedError, match="no file"):
-        load_labelled_set(folder)
+        load_labelled_set(folder, read_cell)
 
 
 def test_what_is_no_set_is_said_so(tmp_path):
@@ -155,14 +194,14 @@ def test_what_is_no_set_is_said_so(tmp_path):
         ("text.zip", DatasetDamagedError),
     ):
         with pytest.raises(error):
-            load_labelled_set(tmp_path / path)
+            load_labelled_set(tmp_path / path, read_cell)
 
 
 def test_the_original_samples_are_such_a_set(real_samples, real_dataset):
     """Each original gives exactly the pixels and the label of its row of the test split."""
     import csv
 
-    images, labels = load_labelled_set(real_samples)
+    images, labels = load_labelled_set(real_samples, read_cell)
     with open(real_samples / "labels.csv", encoding="utf-8") as stream:
         rows = [int(row["test_index"]) for row in csv.DictReader(stream)]
     test = load_split("test")
