@@ -1,8 +1,8 @@
 """What do I pay for accuracy?"""
 
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
 import pandas as pd
 import streamlit as st
@@ -20,16 +20,22 @@ from bloodcell.views.cache_figures import draw_altair, draw_plotly
 from bloodcell.views.components import (
     benchmark_line,
     chart_with_table,
+    choose,
     data_source_line,
     download_csv,
     how_computed,
+    keep_choice,
     mark_legend,
     missing_artifact,
     open_page,
+    remembered_segments,
+    restore_choice,
     selected_models,
     show_damaged,
     theme_mode,
 )
+from bloodcell.views.components_selection import remembered_select
+from bloodcell.views.components_training import viewer_rights
 from bloodcell.views.figures_f1 import f1_heat_map
 from bloodcell.views.quantities import megabytes, milliseconds
 from bloodcell.views.tables import comparison_table, describe_benchmark, leaderboard_table, limit_options
@@ -38,9 +44,14 @@ from bloodcell.views.tables_forms import current_rows, form_points, form_table
 
 MEASUREMENT_JOB = "measurement"
 SIZE_TITLE = "Size of the float32 weights, MB"
-RECORD, THIS_MACHINE = "the committed record", "this machine"
-# Reader's choice -> (column, published column that may share the axis, axis title).
-ONE_IMAGE, STEP, PUBLISHED_STEP = "1 image, measured", "32 images, measured", "1 step, published"
+MACHINE = "compare_machine"
+RECORD, THIS_MACHINE = "record", "here"
+MACHINES = {RECORD: "the committed record", THIS_MACHINE: "this machine"}
+ANY = "any"
+# Reader's choice, as it stands in the URL -> what the reader sees.
+ONE_IMAGE, STEP, PUBLISHED_STEP = "image", "batch", "published"
+TIME_AXES = {ONE_IMAGE: "1 image, measured", STEP: "32 images, measured", PUBLISHED_STEP: "1 step, published"}
+# The same choice -> (column, axis title).
 TIMES = {
     ONE_IMAGE: ("latency_ms", "Time for one image, ms, measured"),
     STEP: ("step_time_ms", "Time for a batch of 32 images, ms, measured"),
@@ -99,14 +110,32 @@ def choose_limit(label: str, values: pd.Series, write: Callable[[float], str], k
     """Let the reader set a highest cost; infinite where none is set, or where there is nothing to set it on."""
     if values.isna().all():
         return math.inf
-    return st.select_slider(
+    limits = {f"{limit:g}": write(limit) for limit in limit_options(values)}
+    chosen = choose_step(label, limits | {ANY: ANY}, key, default=ANY)
+    return math.inf if chosen == ANY else float(chosen)
+
+
+def choose_step(label: str, steps: Mapping[str, str], key: str, default: str) -> str:
+    """Let the reader choose one of several ordered steps; the choice stays in the session and in the URL.
+
+    Args:
+        label: Name of the slider.
+        steps: Value, as it stands in the URL -> what the reader sees, in order.
+        key: Key of the widget and name of the parameter.
+        default: The value of a reader who has chosen nothing.
+    """
+    restore_choice(key, list(steps), default)
+    st.select_slider(
         label,
-        [*limit_options(values), math.inf],
-        value=math.inf,
-        format_func=lambda limit: "any" if math.isinf(limit) else write(limit),
+        list(steps),
+        format_func=steps.__getitem__,
         key=key,
         persist_state="session",
+        on_change=choose,
+        args=(key,),
     )
+    keep_choice(key, default)
+    return cast(str, st.session_state[key])
 
 
 def choose_limits(table: pd.DataFrame, untrained: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, str]:
@@ -117,13 +146,13 @@ def choose_limits(table: pd.DataFrame, untrained: pd.DataFrame) -> tuple[pd.Data
         published accuracy and the size of their graph, and a key of TIMES.
     """
     lowest = int(100 * pd.concat([table["test_accuracy"], untrained["published_accuracy"]]).min())
+    accuracies = {ANY: ANY} | {str(percent): f"{percent} %" for percent in range(lowest + 1, 100)}
     with st.grid(4, min_column_width=150, gap="medium"):
-        accuracy = st.slider(
-            "Lowest accuracy", lowest, 99, lowest, key="compare_accuracy", persist_state="session", format="%d %%"
-        )
+        chosen = choose_step("Lowest accuracy", accuracies, "compare_accuracy", default=ANY)
         size = choose_limit("Largest size", table["weights_mb"], megabytes, "compare_size")
         time = choose_limit("Longest time, 1 image", table["latency_ms"], milliseconds, "compare_time")
-        axis = st.selectbox("Time axis", list(TIMES), key="compare_time_axis", persist_state="session")
+        axis = remembered_select("Time axis", TIME_AXES, "compare_time_axis", default=ONE_IMAGE)
+    accuracy = 0 if chosen == ANY else int(chosen)
     kept = table["test_accuracy"] >= accuracy / 100
     kept &= table["weights_mb"] <= size
     if math.isfinite(time):  # without this limit, models that were not timed stay
@@ -143,15 +172,7 @@ def choose_times(table: pd.DataFrame) -> tuple[pd.DataFrame, Benchmark | None]:
     own = cache.load_own_benchmark()
     if own is None:
         return table, cache.load_benchmark()
-    source = st.segmented_control(
-        "Times measured on",
-        [RECORD, THIS_MACHINE],
-        default=THIS_MACHINE,
-        required=True,
-        key="compare_machine",
-        persist_state="session",
-    )
-    if source != THIS_MACHINE:
+    if remembered_segments("Times measured on", MACHINES, MACHINE) != THIS_MACHINE:
         return table, cache.load_benchmark()
     timings = cache.benchmark_timings(own)
     times = [timings.get(name, (math.nan, math.nan)) for name in table["name"]]
@@ -256,7 +277,7 @@ def offer_measurement() -> None:
 
 
 def show_measurement() -> None:
-    """The button that measures, or the progress, or what came of it."""
+    """The buttons that measure and forget, or the progress, or what came of it."""
     job = find_job(MEASUREMENT_JOB)
     if job is not None and job.state == "running":
         st.progress(job.fraction, text=job.message or "Preparing …")
@@ -274,8 +295,36 @@ def show_measurement() -> None:
         st.markdown(f"Last measured here: {describe_benchmark(own)}.")
     label = "Measure on this machine" if own is None else "Measure again"
     help_text = "Times every trained model with LiteRT, about a minute. The committed record stays as it is."
-    if st.button(label, icon=":material/timer:", key="compare_measure", help=help_text):
-        start_measurement()
+    rights = viewer_rights()
+    with st.container(horizontal=True):
+        clicked = st.button(
+            label,
+            icon=":material/timer:",
+            key="compare_measure",
+            help=help_text,
+            disabled=not rights.allowed,
+            on_click=choose,
+            args=(MACHINE, THIS_MACHINE),  # who measures wants to see it; everybody else goes on with the record
+        )
+        if clicked and rights.allowed:  # the right may have been taken back since the button was drawn
+            start_measurement()
+            st.rerun()
+        if own is not None and rights.allowed:
+            forget_measurement()
+    if not rights.allowed:
+        st.caption(f"Measuring takes the same right as a training. {rights.reason}")
+
+
+def forget_measurement() -> None:
+    """The button that deletes this machine's times."""
+    help_text = "Deletes what was measured here, for every viewer. The committed record stays as it is."
+    if not st.button("Forget this machine's times", icon=":material/delete:", key="compare_forget", help=help_text):
+        return
+    try:
+        cache.forget_own_benchmark()
+    except BloodCellError as error:
+        st.error(str(error), icon=":material/error:")
+    else:
         st.rerun()
 
 

@@ -106,6 +106,23 @@ def load_own_benchmark() -> "Benchmark | None":
     return _load_benchmark(str(directory), _file_state(directory / "benchmark.json"))
 
 
+def forget_own_benchmark() -> None:
+    """Delete what was measured on this machine; nothing happens where nothing was.
+
+    Raises:
+        StorageError: The file cannot be removed.
+    """
+    from bloodcell.errors import StorageError
+
+    path = own_benchmark_directory() / "benchmark.json"
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"{path} cannot be deleted: {error.strerror or error}. Check who owns its folder, or delete it by hand."
+        ) from error
+
+
 def own_benchmark_directory() -> Path:
     """Return the folder in the user's cache that holds this machine's own benchmark.json; it may not exist."""
     return cache_directory() / "benchmark"
