@@ -13,6 +13,7 @@ from bloodcell.errors import BloodCellError, DatasetError
 from bloodcell.evaluation import softmax
 from bloodcell.inference.channels import TopCells, ensure_channels
 from bloodcell.inference.inside import ensure_inside
+from bloodcell.models.map_grids import MapGrid, even_grid
 from bloodcell.views import cache, cache_inside
 from bloodcell.views import figures_images as pictures
 from bloodcell.views import figures_inside as figures
@@ -51,8 +52,9 @@ HOW = """
 - **Maps** are what a layer gives for this one cell, computed by LiteRT from the stored weights; when the network was
   opened, every layer was compared with Keras. Values have no unit. Each place of a map is drawn as a square, nothing is
   smoothed.
-- **Place**: the frame on the cell is where the map's highest value lies. What a deep layer answers to can reach far
-  beyond that frame: each layer looks at neighbours of neighbours.
+- **Place**: the frame on the cell is where the map's highest value lies, about the middle of what that place looks at
+  (Araujo et al. 2019). What a deep layer answers to can reach far beyond that frame: each layer looks at neighbours of
+  neighbours. Without padding, as in cnn_2 to cnn_4, no place has its middle in the image's rim.
 - **Cells that excite a channel most**: all test cells, ranked by the channel's highest value anywhere in its map.
 - **Batch normalization** is folded into the kernels that are stored: the scale of each channel is part of the kernel
   before it. Filters are drawn as they are stored, so a brighter filter is also one that the normalization weighed more.
@@ -186,13 +188,14 @@ def pick_channel(layer: str, ranking: np.ndarray) -> str:
 def show_channel(name: str, layer: Mapping[str, Any], maps: np.ndarray, channel: int, cell: CellImage) -> None:
     """One channel, large: the place on the cell where it is strongest, its map, and what excites it most."""
     values = maps[..., channel]
+    grid = find_grid(name, layer["name"], values.shape)
     row, column = np.unravel_index(int(values.argmax()), values.shape)
     st.subheader(f"Channel {channel} of {layer['name']}", anchor=False)
     pictures_side, top_side = st.columns([2, 3], gap="medium")
     with pictures_side:
         with st.grid(2, min_column_width=120, gap="small"):
             with st.container():
-                framed = figures.mark_place(cell.frame.pixels, (int(row), int(column)), values.shape, factor=4)
+                framed = figures.mark_place(cell.frame.pixels, (int(row), int(column)), grid, factor=4)
                 st.image(
                     pictures.encode_png(framed), width="stretch", alt="The cell; framed where this channel is highest"
                 )
@@ -205,10 +208,16 @@ def show_channel(name: str, layer: Mapping[str, Any], maps: np.ndarray, channel:
             "own colour scale."
         )
     with top_side:
-        show_top_cells(name, layer["name"], channel, values.shape)
+        show_top_cells(name, layer["name"], channel, values.shape[1], grid)
 
 
-def show_top_cells(name: str, layer: str, channel: int, shape: tuple[int, ...]) -> None:
+def find_grid(name: str, layer: str, shape: tuple[int, int]) -> MapGrid:
+    """Return where the places of an opened model's layer lie on the cell; evenly where its form is gone by now."""
+    engine = cache_inside.load_inside(name)
+    return even_grid(shape) if engine is None else engine.graph.grids[layer]
+
+
+def show_top_cells(name: str, layer: str, channel: int, num_columns: int, grid: MapGrid) -> None:
     """The test cells that excite one channel most; computed once, in the background, when the reader asks."""
     st.markdown("**Test cells that excite it most**")
     if not cache.dataset_status()["available"]:
@@ -235,10 +244,10 @@ def show_top_cells(name: str, layer: str, channel: int, shape: tuple[int, ...]) 
     if layer not in found:
         st.caption("This is the image itself; the channels of the layers behind it are ranked.")
         return
-    draw_top_cells(found[layer], channel, shape)
+    draw_top_cells(found[layer], channel, num_columns, grid)
 
 
-def draw_top_cells(found: TopCells, channel: int, shape: tuple[int, ...]) -> None:
+def draw_top_cells(found: TopCells, channel: int, num_columns: int, grid: MapGrid) -> None:
     """The strongest cells of one channel as tiles to click, and in a sentence what they have in common."""
     images = cache.load_split("test")
     rows, values = found.rows[channel].tolist(), found.values[channel]
@@ -250,8 +259,8 @@ def draw_top_cells(found: TopCells, channel: int, shape: tuple[int, ...]) -> Non
     with st.grid("auto", min_column_width=76, gap="xsmall"):
         for rank, (row, value) in enumerate(zip(rows, values, strict=True)):
             label = int(images.labels[row])
-            place = divmod(int(found.places[channel][rank]), shape[1])
-            pixels = figures.mark_place(images.images[row], place, (shape[0], shape[1]))
+            place = divmod(int(found.places[channel][rank]), num_columns)
+            pixels = figures.mark_place(images.images[row], place, grid)
             text = pictures.tile_label(
                 pixels,
                 class_color(label),

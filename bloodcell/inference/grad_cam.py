@@ -1,6 +1,6 @@
 """Grad-CAM by Keras; imports TensorFlow, so it runs as a process of its own.
 
-python -m bloodcell.inference.grad_cam NAME DIRECTORY GIVEN.npz FOUND.npy
+python -m bloodcell.inference.grad_cam NAME DIRECTORY GIVEN.npz FOUND.npz
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ import numpy as np
 from bloodcell.artifact import load_artifact, load_model
 from bloodcell.dataset import prepare_images
 from bloodcell.inference.child import report_progress, run_main
+from bloodcell.models.map_grids import compute_grids
 
 if TYPE_CHECKING:
     import keras
@@ -31,7 +32,7 @@ def compute_grad_cam(model: "keras.Model", inputs: np.ndarray, class_indices: np
     import keras
     import tensorflow as tf
 
-    pair = keras.Model(model.input, [find_last_map(model), model.get_layer("logits").output])
+    pair = keras.Model(model.input, [find_last_map(model).output, model.get_layer("logits").output])
     maps = []
     for start in range(0, len(inputs), BATCH):
         chosen = class_indices[start : start + BATCH]
@@ -43,13 +44,13 @@ def compute_grad_cam(model: "keras.Model", inputs: np.ndarray, class_indices: np
     return np.concatenate(maps)
 
 
-def find_last_map(model: "keras.Model") -> object:
-    """Return the last feature map, a symbolic (n, h, w, channels), before pooling makes it smaller still."""
+def find_last_map(model: "keras.Model") -> "keras.Layer":
+    """Return the layer that gives the last feature map, (n, h, w, channels), before pooling makes it smaller still."""
     import keras
 
     pooling = (keras.layers.MaxPooling2D, keras.layers.AveragePooling2D, keras.layers.GlobalAveragePooling2D)
     found = [
-        layer.output
+        layer
         for layer in model.layers
         if len(layer.output.shape) == 4 and layer.output.shape[1] > 1 and not isinstance(layer, pooling)
     ]
@@ -57,14 +58,14 @@ def find_last_map(model: "keras.Model") -> object:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Read images and classes from one file and write their maps to another."""
+    """Read images and classes from one file and write their maps, and where these lie on the image, to another."""
     name, directory, given, found = arguments
     report_progress(0, 2, "Loading TensorFlow.")
     model = load_model(load_artifact(name, Path(directory)))
     report_progress(1, 2, f"Following {name} back to where it looked.")
     with np.load(given, allow_pickle=False) as stored:
         maps = compute_grad_cam(model, prepare_images(stored["images"]), stored["class_indices"])
-    np.save(found, maps.astype(np.float32))
+    np.savez(found, maps=maps.astype(np.float32), grid=compute_grids(model)[find_last_map(model).name])
     report_progress(2, 2, f"{name} is explained.")
 
 

@@ -19,12 +19,13 @@ from bloodcell.errors import ArtifactDamagedError, EngineError
 from bloodcell.files import cache_directory
 from bloodcell.inference.child import KERAS_ENVIRONMENT, OnProgress, run_child
 from bloodcell.inference.forms import CONVERSION, lock_of
+from bloodcell.models.map_grids import MapGrid
 
 RESTING = ("InputLayer", "Dropout")
 """Kinds of layers that pass on what they get when a network answers; the form has no output for them."""
 
 NUM_THREADS = 2
-VERSION = 1
+VERSION = 2
 """Counts changes of these forms; forms in the cache made by another are not used."""
 
 _WEIGHTS_FILE = "weights.safetensors"
@@ -38,10 +39,12 @@ class InsideGraph:
     Attributes:
         layers: As `models.graphs.describe_model` gives them, in graph order.
         sources: Names of the layers that each layer reads.
+        grids: Where the places of each layer's map lie on the image, by the layer's name.
     """
 
     layers: list[dict[str, Any]]
     sources: dict[str, list[str]]
+    grids: dict[str, MapGrid]
 
     def find_computing(self, name: str) -> str:
         """Return the layer whose output `name` passes on: itself, unless it rests when the network answers."""
@@ -177,9 +180,11 @@ def read_kernel_shapes(artifact: Artifact) -> dict[str, tuple[int, ...]]:
     return found
 
 
-def write_graph(layers: Sequence[Mapping[str, Any]], sources: Mapping[str, Sequence[str]]) -> bytes:
+def write_graph(
+    layers: Sequence[Mapping[str, Any]], sources: Mapping[str, Sequence[str]], grids: Mapping[str, MapGrid]
+) -> bytes:
     """Return the file that lies beside a form."""
-    return json.dumps({"layers": list(layers), "sources": dict(sources)}).encode()
+    return json.dumps({"layers": list(layers), "sources": dict(sources), "grids": dict(grids)}).encode()
 
 
 def graph_path(form: Path) -> Path:
@@ -189,7 +194,8 @@ def graph_path(form: Path) -> Path:
 
 def _read_graph(form: Path) -> InsideGraph:
     content = json.loads(graph_path(form).read_text(encoding="utf-8"))
-    return InsideGraph(content["layers"], content["sources"])
+    grids = {name: MapGrid(*values) for name, values in content["grids"].items()}
+    return InsideGraph(content["layers"], content["sources"], grids)
 
 
 def _cached_path(artifact: Artifact) -> Path:

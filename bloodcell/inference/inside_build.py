@@ -20,6 +20,7 @@ from bloodcell.inference.child import report_progress, run_child, run_main
 from bloodcell.inference.convert import convert_model, draw_trial_inputs
 from bloodcell.inference.inside import RESTING, graph_path, write_graph
 from bloodcell.models.graphs import describe_model
+from bloodcell.models.map_grids import compute_grids, find_sources
 
 if TYPE_CHECKING:
     import keras
@@ -50,7 +51,7 @@ def build_inside(
     expected = {name: np.asarray(values) for name, values in layers(inputs, training=False).items()}
     check_layers(try_layers(form, inputs, artifact.name), expected, artifact.name)
     on_progress(3, _NUM_STEPS, "Storing the form.")
-    write_atomically(graph_path(target), write_graph(describe_model(model)["layers"], find_sources(model)))
+    write_atomically(graph_path(target), _describe_inside(model))
     write_atomically(target, form)  # last: whoever finds it finds its graph
     on_progress(_NUM_STEPS, _NUM_STEPS, f"{artifact.name} is open.")
 
@@ -63,14 +64,9 @@ def layers_model(model: "keras.Model") -> "keras.Model":
     return keras.Model(model.input, outputs, name=f"{model.name}_inside")
 
 
-def find_sources(model: "keras.Model") -> dict[str, list[str]]:
-    """Return the names of the layers that each layer reads."""
-    found = {}
-    for layer in model.layers:
-        inputs = layer.input if isinstance(layer.input, list) else [layer.input]
-        names = [tensor._keras_history.operation.name for tensor in inputs]
-        found[layer.name] = [name for name in names if name != layer.name]  # an input layer reads itself
-    return found
+def _describe_inside(model: "keras.Model") -> bytes:
+    sources = {layer.name: [source.name for source in find_sources(layer)] for layer in model.layers}
+    return write_graph(describe_model(model)["layers"], sources, compute_grids(model))
 
 
 def try_layers(form: bytes, inputs: np.ndarray, name: str) -> dict[str, np.ndarray]:

@@ -7,6 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from bloodcell.dataset import INPUT_SIZE, Box
+from bloodcell.models.map_grids import MapGrid
 from bloodcell.views import theme
 from bloodcell.views.figures_images import data_address, enlarge, enlarge_to
 
@@ -92,32 +93,31 @@ def picture_label(pixels: np.ndarray, description: str, caption: str) -> str:
     return f"![{description}]({data_address(enlarge_to(pixels, TILE_SIDE))}) {caption}"
 
 
-def frame_of_place(place: tuple[int, int], shape: tuple[int, int]) -> Box:
+def frame_of_place(place: tuple[int, int], grid: MapGrid) -> Box:
     """Return where a map's place lies in the cell, as a square of its size or at least large enough to be seen.
 
     Args:
         place: (row, column) in the map.
-        shape: (rows, columns) of the map.
+        grid: Where the map's places lie.
     """
     sides, edges = [], []
-    for index, count in zip(place, shape, strict=True):
-        step = INPUT_SIZE / count
+    for index, start, step in zip(place, (grid.top, grid.left), (grid.height, grid.width), strict=True):
         side = min(max(round(step), SMALLEST_FRAME), INPUT_SIZE)
         sides.append(side)
-        edges.append(min(max(round((index + 0.5) * step - side / 2), 0), INPUT_SIZE - side))
+        edges.append(min(max(round(start + (index + 0.5) * step - side / 2), 0), INPUT_SIZE - side))
     return Box(edges[1], edges[0], sides[1], sides[0])
 
 
-def mark_place(pixels: np.ndarray, place: tuple[int, int], shape: tuple[int, int], factor: int = 1) -> np.ndarray:
+def mark_place(pixels: np.ndarray, place: tuple[int, int], grid: MapGrid, factor: int = 1) -> np.ndarray:
     """Return a cell, enlarged by a whole factor, with a white frame in a black one where a map's place lies.
 
     Args:
         pixels: (64, 64, 3) uint8.
         place: (row, column) in the map.
-        shape: (rows, columns) of the map.
+        grid: Where the map's places lie.
     """
     marked = enlarge(pixels, factor).copy()
-    box = frame_of_place(place, shape)
+    box = frame_of_place(place, grid)
     top, left = box.top * factor, box.left * factor
     bottom, right = top + box.height * factor, left + box.width * factor
     line = max(1, factor // 2)

@@ -17,6 +17,7 @@ from bloodcell.inference.explain import (
     load_class_weights,
 )
 from bloodcell.inference.grad_cam import compute_grad_cam
+from bloodcell.models.map_grids import MapGrid
 
 
 @pytest.fixture
@@ -67,7 +68,10 @@ def test_other_networks_are_explained_in_a_process_of_their_own(small_artifacts,
     assert maps.shape == (6, 64, 64)
     assert any("TensorFlow" in message for message in said)
     expected = compute_grad_cam(load_model(artifact), prepare_images(cells), np.full(6, 2))
-    np.testing.assert_allclose(maps, enlarge_maps(expected), atol=1e-3)
+    np.testing.assert_allclose(maps, enlarge_maps(expected, MapGrid(7, 7, 4, 4)), atol=1e-3)
+    rim = np.ones((64, 64), bool)
+    rim[7:55, 7:55] = False  # what the places of an unpadded network's last map stand for
+    assert (maps[:, rim] == 0).all() and maps.max() == 1
     with pytest.raises(ValueError, match="feature map"):
         compute_class_maps(artifact, engine, cells, [2] * 6)
 
@@ -77,6 +81,17 @@ def test_what_speaks_against_a_class_is_dark():
     assert (maps[0] == 0).all()
     assert maps[1, 0, -1] == 1
     assert maps[1, -1, 0] == 0
+
+
+def test_a_map_lies_where_its_places_look():
+    """The strongest place of a map that begins at pixel 15, 8 pixels a place, is drawn about its middle, pixel 18.5."""
+    maps = np.zeros((1, 4, 4))
+    maps[0, 0, 3] = 5.0
+    found = enlarge_maps(maps, MapGrid(15, 15, 8, 8))[0]
+    rows, columns = np.nonzero(found == 1)
+    assert (rows.min(), columns.max()) == (15, 46)
+    assert (found[:15] == 0).all() and (found[:, 47:] == 0).all()
+    np.testing.assert_array_equal(enlarge_maps(maps), enlarge_maps(maps, MapGrid(0, 0, 16, 16)))
 
 
 def test_weights_without_the_layer_are_named(pooled_artifacts, tmp_path):

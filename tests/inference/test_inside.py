@@ -8,6 +8,7 @@ from bloodcell.dataset import find_dataset, load_split, prepare_images
 from bloodcell.errors import ArtifactDamagedError, DatasetNotFoundError, EngineError
 from bloodcell.inference import channels, inside, inside_build
 from bloodcell.inference.inside import InsideEngine, InsideGraph
+from bloodcell.models.map_grids import MapGrid
 
 
 @pytest.fixture
@@ -43,11 +44,13 @@ def test_the_graph_lies_beside_the_form(engine):
     assert [layer["name"] for layer in engine.graph.layers][:2] == ["image", "block1_conv"]
     assert engine.graph.sources["block1_conv_relu"] == ["block1_conv"]
     assert engine.graph.sources["image"] == []
+    assert engine.graph.grids["image"] == MapGrid(0, 0, 1, 1)
+    assert engine.graph.grids["block3_conv_relu"] == MapGrid(7, 7, 4, 4)  # three convolutions without padding
 
 
 def test_a_resting_layer_gives_what_the_layer_before_gave():
     layers = [{"name": name, "type": kind} for name, kind in (("a", "Dense"), ("b", "Dropout"), ("c", "Dropout"))]
-    graph = InsideGraph(layers, {"a": [], "b": ["a"], "c": ["b"]})
+    graph = InsideGraph(layers, {"a": [], "b": ["a"], "c": ["b"]}, {})
     assert [graph.find_computing(name) for name in "abc"] == ["a", "a", "a"]
 
 

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from bloodcell.dataset import Box
 from bloodcell.models.graphs import load_graphs
+from bloodcell.models.map_grids import MapGrid, even_grid
 from bloodcell.views import figures_inside as figures
 from bloodcell.views import tables_inside as tables
 from bloodcell.views.layer_words import FOLDED, KINDS, describe_layer, name_kind
@@ -48,14 +50,21 @@ def test_a_filter_of_no_weight_is_grey_and_one_scale_serves_all():
 @pytest.mark.parametrize("corner", [False, True])
 def test_the_frame_of_a_place_lies_in_the_cell(shape, side, corner):
     place = (shape[0] - 1, shape[1] - 1) if corner else (0, 0)
-    box = figures.frame_of_place(place, shape)
+    box = figures.frame_of_place(place, even_grid(shape))
     assert (box.width, box.height) == (side, side)
     assert (box.left, box.top) == ((64 - side,) * 2 if corner else (0, 0))
 
 
+def test_the_frame_of_a_place_that_does_not_cover_the_image_evenly():
+    """The last map of cnn_4 begins at pixel 15; its first and last places are framed there, not at the image's edge."""
+    grid = MapGrid(15, 15, 8, 8)
+    assert figures.frame_of_place((0, 3), grid) == Box(39, 15, 8, 8)
+    assert figures.frame_of_place((0, 0), MapGrid(-3, -3, 1, 1)) == Box(0, 0, 7, 7)
+
+
 def test_a_marked_place_leaves_the_rest_as_it_was():
     cell = np.full((64, 64, 3), 90, np.uint8)
-    marked = figures.mark_place(cell, (2, 3), (8, 8), factor=4)
+    marked = figures.mark_place(cell, (2, 3), even_grid((8, 8)), factor=4)
     assert marked.shape == (256, 256, 3) and (cell == 90).all()
     changed = np.argwhere((marked != 90).any(axis=-1))
     assert changed.min(axis=0).tolist() == [2 * 32, 3 * 32]
