@@ -212,7 +212,7 @@ def write_safe_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) ->
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer)
     writer.writerow(columns)
-    writer.writerows([_harmless(row.get(column, "")) for column in columns] for row in rows)
+    writer.writerows([harmless(row.get(column, "")) for column in columns] for row in rows)
     return buffer.getvalue().encode("utf-8-sig")
 
 
@@ -356,7 +356,7 @@ def _describe_model(answer: ModelAnswer) -> dict[str, Any]:
     }
 
 
-def _harmless(value: Any) -> Any:
+def harmless(value: Any) -> Any:
     """Return a value that no spreadsheet takes for a formula: a text that begins like one gets an apostrophe first."""
     if isinstance(value, str) and (value.startswith(_FORMULA_STARTS) or value.lstrip().startswith(_FORMULA_STARTS)):
         return f"'{value}"

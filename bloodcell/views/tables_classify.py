@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bloodcell.cases import Cell, ModelAnswer
+from bloodcell.cases.reports import harmless
 from bloodcell.dataset import CLASS_CODES, CLASS_NAMES
 from bloodcell.inference.classifier import Answer
 from bloodcell.inference.specimens import remarks_on
@@ -136,7 +137,8 @@ def describe_remarks(cell: CellImage, answer: Answer | None) -> str:
 def answers_table(photos: Sequence[Photo], answers: Mapping[str, Answer], scores: Mapping[str, Scores]) -> pd.DataFrame:
     """Return one row per cell and model, for a spreadsheet; a file that could not be read has one row of its own.
 
-    The status is that of the default model's guard. Where it refuses, the rows hold no label.
+    The status is that of the default model's guard. Where it refuses, the rows hold no label. No file name can act as a
+    formula.
     """
     rows: list[dict[str, object]] = []
     for photo in photos:
@@ -156,7 +158,8 @@ def answers_table(photos: Sequence[Photo], answers: Mapping[str, Answer], scores
                 named = {"label": CLASS_NAMES[label], "probability": float(values[label])}
                 rows.append(place | (named if answer.status == "ok" else {}) | by_class(values) | {"model": name})
     columns = ["file", "cell", "status", "label", "probability", *CLASS_NAMES, "model"]
-    return pd.DataFrame(rows, columns=[*columns, "left", "top", "width", "height", "remark"]).round(6)
+    safe = [{column: harmless(value) for column, value in row.items()} for row in rows]
+    return pd.DataFrame(safe, columns=[*columns, "left", "top", "width", "height", "remark"]).round(6)
 
 
 def case_cells(cells: Sequence[CellImage], answers: Mapping[str, Answer], fingerprint: str) -> list[Cell]:

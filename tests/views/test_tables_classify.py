@@ -125,6 +125,14 @@ def test_the_answers_have_one_row_per_cell_and_model_and_one_per_bad_file():
     assert table["remark"].iloc[5] == "b.png is empty."
 
 
+@pytest.mark.parametrize("name", ["=HYPERLINK(1)", "+1", "-1", "@SUM(A1)", " =1", "＝1"])
+def test_a_file_name_is_no_formula_in_the_csv(name):
+    """Names come from outside, and a spreadsheet would compute them."""
+    table = tables.answers_table([photo(name), failed(name)], {name: answer(2)}, {name: {"m": sure(2)}})
+    assert table["file"].tolist() == [f"'{name}.png", f"'{name}.png"]
+    assert table["remark"].iloc[1].startswith("'")
+
+
 def test_the_differential_counts_what_the_model_answered():
     cells = [photo(key).cells[0] for key in "abcd"]
     answers = {"a": answer(6), "b": answer(4), "c": answer(7), "d": answer(status="unfamiliar")}
