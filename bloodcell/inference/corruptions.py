@@ -9,6 +9,7 @@ made stronger or weaker in optical density (Tellez et al. 2019, https://arxiv.or
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageEnhance
@@ -21,7 +22,7 @@ SCALE = INPUT_SIZE / 224
 _STAINS = np.array([(0.65, 0.70, 0.29), (0.07, 0.99, 0.11), (0.27, 0.57, 0.78)])
 """Optical density in red, green, blue of haematoxylin, eosin and what is left (Ruifrok and Johnston 2001)."""
 
-Apply = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
+Apply = Callable[[np.ndarray, Any, np.random.Generator], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -32,13 +33,15 @@ class Corruption:
         name: As a reader meets it.
         unit: What the strengths measure.
         strengths: One per severity, mildest first.
-        apply: From (64, 64, 3) uint8 and a strength to the spoiled image.
+        apply: From (64, 64, 3) uint8 and a strength, or one of the settings, to the spoiled image.
+        settings: One per severity, where `apply` needs more than the strength; else empty.
     """
 
     name: str
     unit: str
     strengths: tuple[float, ...]
     apply: Apply
+    settings: tuple[tuple[float, ...], ...] = ()
 
 
 def corrupt_images(images: np.ndarray, name: str, severity: int, seed: int = 0) -> np.ndarray:
@@ -57,8 +60,8 @@ def corrupt_images(images: np.ndarray, name: str, severity: int, seed: int = 0) 
             f"Received: {name!r}, {severity!r}"
         )
     generator = np.random.default_rng([seed, list(CORRUPTIONS).index(name), severity])
-    strength = corruption.strengths[severity - 1]
-    spoiled = [corruption.apply(image, strength, generator) for image in images]
+    setting = (corruption.settings or corruption.strengths)[severity - 1]
+    spoiled = [corruption.apply(image, setting, generator) for image in images]
     return np.stack(spoiled) if spoiled else images.copy()
 
 
@@ -83,12 +86,29 @@ def _defocus(image: np.ndarray, radius: float, generator: np.random.Generator) -
     return _convolve(image, _disc_share(max(radius, 0.5)))
 
 
-def _motion(image: np.ndarray, length: float, generator: np.random.Generator) -> np.ndarray:
-    """Smear along a line of any direction, whose weights fall off to one side like a Gaussian's half."""
+def _smear(radius: int, sigma: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the places of ImageMagick's motion blur, pixels of 64 from the pixel itself, and their weights.
+
+    They are 2 * radius + 1 in a row, weighted by a Gaussian's half; radius and sigma are in pixels of 224.
+    """
+    places = np.arange(2 * radius + 1)
+    return places * SCALE, np.exp(-0.5 * (places / sigma) ** 2)
+
+
+def _mean_shift(radius: int, sigma: float) -> float:
+    steps, weights = _smear(radius, sigma)
+    return round(float(np.average(steps, weights=weights)), 2)
+
+
+def _motion(image: np.ndarray, setting: tuple[int, float], generator: np.random.Generator) -> np.ndarray:
+    """Smear along a line of any direction.
+
+    Args:
+        setting: (radius, sigma) as `_smear` takes them.
+    """
+    steps, weights = _smear(*setting)
     angle = generator.uniform(0, 2 * np.pi)
-    reach = int(np.ceil(length)) + 1
-    steps = np.linspace(0, length, 8 * reach)
-    weights = np.exp(-0.5 * (steps / (0.5 * length)) ** 2)
+    reach = int(np.ceil(steps[-1])) + 1
     rows, columns = reach + steps * np.sin(angle), reach + steps * np.cos(angle)
     top, left = np.floor(rows).astype(int), np.floor(columns).astype(int)
     kernel = np.zeros((2 * reach + 1, 2 * reach + 1))
@@ -143,9 +163,14 @@ def _scaled(*lengths: float) -> tuple[float, ...]:
     return tuple(round(length * SCALE, 3) for length in lengths)
 
 
+_MOTIONS = ((3, 3.0), (5, 5.0), (10, 5.0), (10, 7.0), (10, 9.0))
+"""Radius and sigma of MedMNIST-C's motion blur of BloodMNIST, pixels of 224, one pair per severity."""
+
 CORRUPTIONS: dict[str, Corruption] = {
     "blur": Corruption("blur", "radius of a defocused point, pixels", _scaled(2, 3, 4, 5, 6), _defocus),
-    "motion": Corruption("motion", "length of the smear, pixels", _scaled(3, 5, 10, 14, 18), _motion),
+    "motion": Corruption(
+        "motion", "mean shift by the smear, pixels", tuple(_mean_shift(*one) for one in _MOTIONS), _motion, _MOTIONS
+    ),
     "stain": Corruption("stain shift", "change of each stain, share", (0.05, 0.10, 0.20, 0.30, 0.40), _stain),
     "brighter": Corruption("brighter", "factor", (1.1, 1.2, 1.3, 1.35, 1.4), _brightness),
     "darker": Corruption("darker", "factor", (0.9, 0.8, 0.7, 0.6, 0.5), _brightness),

@@ -47,6 +47,20 @@ def test_blurs_take_detail_and_leave_the_mean(cells, name):
         assert ndimage.laplace(after.mean(axis=-1)).std() < 0.5 * ndimage.laplace(before.mean(axis=-1)).std()
 
 
+@pytest.mark.parametrize(("severity", "radius", "sigma"), [(1, 3, 3), (2, 5, 5), (3, 10, 5), (4, 10, 7), (5, 10, 9)])
+def test_motion_is_as_strong_as_medmnist_cs(severity, radius, sigma):
+    """A point of light moves as far, in the mean, as under ImageMagick's kernel at 224 pixels, scaled by 64/224."""
+    taps = np.arange(2 * radius + 1)
+    expected = np.average(taps, weights=np.exp(-0.5 * (taps / sigma) ** 2)) * 64 / 224
+    point = np.zeros((1, 64, 64, 3), np.uint8)
+    point[0, 32, 32] = 255
+    spoiled = corrupt_images(point, "motion", severity)[0, :, :, 0].astype(float)
+    rows, columns = np.indices(spoiled.shape) - 32
+    shift = np.hypot((rows * spoiled).sum(), (columns * spoiled).sum()) / spoiled.sum()
+    assert shift == pytest.approx(expected, abs=0.03)
+    assert CORRUPTIONS["motion"].strengths[severity - 1] == pytest.approx(expected, abs=0.005)
+
+
 def test_flat_images_stay_flat_under_blurs():
     flat = np.full((1, 64, 64, 3), 137, np.uint8)
     for name in ("blur", "motion", "pixelation"):
