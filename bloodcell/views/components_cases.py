@@ -1,9 +1,11 @@
 """Widgets around a case: starting one, adding images, signing, reports, deleting, and what became of all that."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import streamlit as st
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from bloodcell.cases import Case, CaseStore, CaseSummary, open_store
 from bloodcell.cases.database import database_url, is_file
@@ -30,7 +32,13 @@ from bloodcell.views.components_review import (
 from bloodcell.views.figures_images import escape_markdown
 from bloodcell.views.intake import GivenFile, Intake, give_pages, keep_files
 from bloodcell.views.navigation import PAGES_DIRECTORY
-from bloodcell.views.uploads import IMAGE_TYPES, MAXIMUM_FILES, MAXIMUM_UPLOAD_MB
+from bloodcell.views.uploads import (
+    IMAGE_TYPES,
+    MAXIMUM_FILES,
+    MAXIMUM_UPLOAD_MB,
+    choose_left_out,
+    describe_left_out,
+)
 
 CASES_PAGE = PAGES_DIRECTORY / "cases.py"
 NAMES_SHOWN = 8
@@ -114,6 +122,13 @@ def add_images(store: CaseStore, case: Case, key: str, is_open: bool) -> None:
         st.caption(describe_keeping())
         if not files:
             return
+        all_ids = [file.file_id for file in files]
+        left_out = choose_left_out({file.file_id: file.size for file in files}, {})
+        if left_out:
+            st.warning(describe_left_out(len(left_out), "Add the rest afterwards"), icon=":material/memory:")
+            files = [file for file in files if file.file_id not in left_out]
+        if not files:
+            return
         if len(files) > MAXIMUM_FILES:
             st.warning(
                 f"{len(files)} files were given; the first {MAXIMUM_FILES} are added. Add the others afterwards."
@@ -122,8 +137,21 @@ def add_images(store: CaseStore, case: Case, key: str, is_open: bool) -> None:
             with st.spinner("Reading and answering …"):
                 given = [page for file in files[:MAXIMUM_FILES] for page in give_pages(file.name, file.getvalue())]
                 tell(lambda: _report_intake(fill_case(store, case.id, given)))
+            forget_uploads(all_ids)
             st.session_state[round_key] = st.session_state.get(round_key, 0) + 1
             st.rerun()
+
+
+def forget_uploads(file_ids: Iterable[str]) -> None:
+    """Free what the server holds of uploaded files: without this, they stay until the browser's tab is closed.
+
+    Args:
+        file_ids: As a file uploader gave them; those of other things are passed over.
+    """
+    context = get_script_run_ctx()
+    if context is not None and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
+        for file_id in file_ids:
+            context.uploaded_file_mgr.remove_file(context.session_id, file_id)
 
 
 def offer_case(

@@ -23,6 +23,7 @@ from bloodcell.inference.classifier import Answer, AskedCell, answer_cells, comp
 from bloodcell.inference.images import MAXIMUM_BYTES, list_pages
 from bloodcell.views import cache, cache_classroom
 from bloodcell.views import tables_classify as tables
+from bloodcell.views.components_cases import forget_uploads
 from bloodcell.views.components_selection import remembered_segments
 from bloodcell.views.figures_images import escape_markdown
 from bloodcell.views.uploads import (
@@ -32,15 +33,17 @@ from bloodcell.views.uploads import (
     CellImage,
     Photo,
     Wish,
+    choose_left_out,
+    describe_left_out,
     move_frame,
     read_photo,
 )
 
 FILES_PER_STEP = 4
 PHOTOS, OPEN, SEEN, PASTED = "classify_photos", "classify_open", "classify_seen", "classify_pasted"
-PAGES = "classify_pages"
+PAGES, LEFT_OUT = "classify_pages", "classify_left_out"
 STOPPED, ROUND, CHANGED, MESSAGE = "classify_stopped", "classify_round", "classify_changed", "classify_message"
-_KEPT = (PHOTOS, PAGES, OPEN, SEEN, PASTED, STOPPED, MESSAGE, "classify_scores", "classify_answers")
+_KEPT = (PHOTOS, PAGES, LEFT_OUT, OPEN, SEEN, PASTED, STOPPED, MESSAGE, "classify_scores", "classify_answers")
 SOURCES = {"files": "Files", "folder": "Folder", "camera": "Camera"}
 LARGEST_PASTE = 16 * 1024**2
 """Bytes of a pasted image; in base64 a third more, and above 25 MB (`server.maxWidgetStateSize`) Streamlit hangs up."""
@@ -91,7 +94,7 @@ def ask_for_images() -> list[Given]:
     if not st.session_state.pop(CHANGED, False) and not found:
         st.session_state.pop(SEEN, None)  # a new drop zone after a visit elsewhere: nothing was removed
     shown = [Given(file.file_id, file.name, file.getvalue()) for file in found or ()]
-    files = [*shown, *st.session_state.get(PASTED, ())]
+    files = _leave_out([*shown, *st.session_state.get(PASTED, ())])
     known: dict[str, list[Given]] = st.session_state.get(PAGES, {})
     pages = {file.key: known.get(file.key) or file.split_pages() for file in files}
     st.session_state[PAGES] = pages  # a file is looked into once, not at each rerun
@@ -101,6 +104,7 @@ def ask_for_images() -> list[Given]:
 def start_over() -> None:
     """Forget all files: a new drop zone takes the place of the old one."""
     close_example()
+    forget_uploads(_file_of(key) for key in st.session_state.get(PHOTOS, {}))
     for key in _KEPT:
         st.session_state.pop(key, None)
     st.session_state[ROUND] = st.session_state.get(ROUND, 0) + 1
@@ -317,6 +321,26 @@ def take_frame(key: str, box: Box) -> None:
     wish_otherwise(key, Wish("crop", box))
 
 
+def _leave_out(files: Sequence[Given]) -> list[Given]:
+    """Return the files that the session has room for; the others are let go, and a sentence says so."""
+    left_out: set[str] = st.session_state.setdefault(LEFT_OUT, set())
+    kept = {_file_of(key): len(photo.data or b"") for key, photo in st.session_state.get(PHOTOS, {}).items()}
+    kept |= {file.key: len(file.data) for file in files if file.key in kept}
+    new = choose_left_out({file.key: len(file.data) for file in files if file.key not in left_out}, kept)
+    forget_uploads(new)
+    left_out |= new
+    if left_out:
+        st.warning(describe_left_out(len(left_out), "Start over for the rest"), icon=":material/memory:")
+    if PASTED in st.session_state:
+        st.session_state[PASTED] = [file for file in st.session_state[PASTED] if file.key not in left_out]
+    return [file for file in files if file.key not in left_out]
+
+
+def _file_of(key: str) -> str:
+    """Return the key of the file that a photo came from: each page of a file is a photo of its own."""
+    return key.partition("#")[0]
+
+
 def _stop(is_stopped: bool) -> None:
     st.session_state[STOPPED] = is_stopped
 
@@ -328,9 +352,10 @@ def _take_files(key: str) -> None:
     present = {file.file_id for file in st.session_state[key] or ()}
     for gone in seen.get(key, set()) - present:
         photos: dict[str, Photo] = st.session_state.get(PHOTOS, {})
-        for photo in [key for key in photos if key.partition("#")[0] == gone]:
+        for photo in [key for key in photos if _file_of(key) == gone]:
             photos.pop(photo)
     seen[key] = present
+    st.session_state[LEFT_OUT] = st.session_state.get(LEFT_OUT, set()) & present
     st.session_state[CHANGED] = True
     st.session_state[STOPPED] = False
     open_cell(None)

@@ -1,5 +1,6 @@
 """Images that a reader brings: what was found in each, small enough to keep, or why there is nothing."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,9 @@ MAXIMUM_UPLOAD_MB = 128
 
 MAXIMUM_FILES = 200
 """Most files that are answered at once."""
+
+MAXIMUM_SESSION_BYTES = 1024**3
+"""Most bytes of files that one session keeps: they stay in memory, to be framed otherwise or to become a case."""
 
 PREVIEW_SIDE = 800
 """Longer side of what is kept of an image for showing it, pixels, compressed: two hundred files must fit in memory."""
@@ -138,6 +142,38 @@ def read_photo(data: bytes, name: str, key: str, wish: Wish | None = None, page:
     )
     address = image_address(preview)
     return Photo(key, image.name, wish, specimen, cells, (width, height), address, image.notes, data=data, page=page)
+
+
+def choose_left_out(sizes: Mapping[str, int], kept: Mapping[str, int]) -> set[str]:
+    """Return the keys of the files that no longer fit into what one session may keep, first come first served.
+
+    Args:
+        sizes: Bytes of each file that is given now, by key, in their order.
+        kept: Bytes of each file that is kept already, by key; none of these is left out.
+    """
+    total, left_out = sum(kept.values()), set()
+    for key, size in sizes.items():
+        if key in kept:
+            continue
+        if total + size > MAXIMUM_SESSION_BYTES:
+            left_out.add(key)
+        else:
+            total += size
+    return left_out
+
+
+def describe_left_out(num_files: int, advice: str) -> str:
+    """Return, in Markdown, that files were left out because the session keeps enough, and what to do about it.
+
+    Args:
+        advice: What to do, to stand before the way that has no such limit.
+    """
+    were = "1 file was" if num_files == 1 else f"{num_files} files were"
+    return (
+        f"The files of one session hold {MAXIMUM_SESSION_BYTES // 1024**2} MB together at most: {were} left out. "
+        f"{advice}, or read a whole folder from the command line: "
+        "`./dev python -m bloodcell classify FOLDER`"
+    )
 
 
 def photo_of_split(split: Split, row: int) -> Photo:

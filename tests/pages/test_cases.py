@@ -294,6 +294,39 @@ def test_images_are_added_without_a_model_and_wrong_ones_are_named(empty_shelf):
     assert [cell.file for cell in open_store().load_case(case_id).cells] == ["good.png"]
 
 
+def test_more_files_than_a_session_keeps_are_left_out_of_a_case(empty_shelf, monkeypatch):
+    from bloodcell.cases import encode_pixels
+    from bloodcell.views import uploads
+
+    case_id = open_store().create_case("S", "Ana")
+    content = encode_pixels(make_image(1).pixels)
+    monkeypatch.setattr(uploads, "MAXIMUM_SESSION_BYTES", len(content))
+    at = open_page(case_id)
+    for name in ("one.png", "two.png"):
+        at.file_uploader[0].upload(name, content, "image/png")
+    at.run()
+    assert "1 file was left out. Add the rest afterwards" in words(at)
+    click(at, "Add 1 to this case")
+    assert [cell.file for cell in open_store().load_case(case_id).cells] == ["one.png"]
+
+
+def test_what_the_server_holds_of_a_file_is_freed(monkeypatch):
+    from types import SimpleNamespace
+
+    from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+    from streamlit.runtime.uploaded_file_manager import UploadedFileRec
+
+    from bloodcell.views import components_cases
+
+    manager = MemoryUploadedFileManager("/upload")
+    for file_id in ("a", "b"):
+        manager.add_file("mine", UploadedFileRec(file_id, f"{file_id}.png", "image/png", b"data"))
+    context = SimpleNamespace(session_id="mine", uploaded_file_mgr=manager)
+    monkeypatch.setattr(components_cases, "get_script_run_ctx", lambda: context)
+    components_cases.forget_uploads(["a", "unknown"])
+    assert [record.file_id for record in manager.get_files("mine", ["a", "b"])] == ["b"]
+
+
 def test_a_backup_is_restored(make_case, tmp_path):
     case_id = make_case("Smear 1", decided=2)
     write_backup(open_store(), tmp_path / "b")

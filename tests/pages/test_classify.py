@@ -21,7 +21,7 @@ from bloodcell.evaluation import softmax
 from bloodcell.inference.benchmark import load_benchmark
 from bloodcell.inference.classifier import choose_default_model
 from bloodcell.inference.guard import Examination
-from bloodcell.views import cache, cache_classroom, components_engines
+from bloodcell.views import cache, cache_classroom, components_classify, components_engines, uploads
 from bloodcell.views.background import find_job, forget_job
 from bloodcell.views.components_classify import LARGEST_PASTE
 
@@ -369,6 +369,33 @@ def test_coverage_and_views_are_chosen_and_kept_in_the_address(small_artifacts):
     at.radio(key="classify_views").set_value("8").run()
     assert not at.exception and at.query_params["classify_views"] == "8"
     assert len(verdict(at)) == 1
+
+
+def test_files_above_the_budget_are_left_out_and_let_go(small_artifacts, monkeypatch):
+    """What is kept stays in memory: the rest is refused, freed, and the reader told what to do."""
+    content, freed = encode(draw_cell()), []
+    monkeypatch.setattr(uploads, "MAXIMUM_SESSION_BYTES", 2 * len(content))
+    monkeypatch.setattr(components_classify, "forget_uploads", freed.extend)
+    at = upload(open_classify(classify_view="table"), {f"{number}.png": content for number in range(3)})
+    assert not at.exception and batch(at)["file"].tolist() == ["0.png", "1.png"]
+    assert "1 file was left out. Start over" in words(at) and "bloodcell classify FOLDER" in words(at)
+    assert len(freed) == 1
+    at.run()
+    assert "1 file was left out" in words(at) and batch(at)["file"].tolist() == ["0.png", "1.png"]
+    at.button(key="classify_restart").click().run()
+    assert not at.exception and "left out" not in words(at) and len(freed) == 3, "a fresh start frees all"
+    upload(at, {"3.png": content})
+    assert not at.exception and len(verdict(at)) == 1
+
+
+def test_pages_of_one_file_count_once(small_artifacts, monkeypatch):
+    buffer = io.BytesIO()
+    pages = [draw_cell() for _ in range(3)]
+    pages[0].save(buffer, "TIFF", save_all=True, append_images=pages[1:])
+    monkeypatch.setattr(uploads, "MAXIMUM_SESSION_BYTES", 2 * len(buffer.getvalue()))
+    files = {"stack.tif": buffer.getvalue(), "other.tif": buffer.getvalue()}
+    at = upload(open_classify(classify_view="table"), files).run()
+    assert not at.exception and len(batch(at)) == 6 and "left out" not in words(at)
 
 
 def test_what_was_stopped_is_read_on_request(small_artifacts):

@@ -9,6 +9,7 @@ from made_smears import draw_smear
 from PIL import Image
 
 from bloodcell.dataset import Box, load_split
+from bloodcell.views import uploads
 from bloodcell.views.uploads import LEAST_FRAME, PREVIEW_SIDE, Wish, choose_examples, move_frame, photo_of_split
 from bloodcell.views.uploads import read_photo as read
 
@@ -104,3 +105,16 @@ def test_examples_are_one_per_class_and_change_with_the_seed():
     assert labels[rows].tolist() == list(range(8))
     assert choose_examples(labels, 0) == rows
     assert choose_examples(labels, 1) != rows
+
+
+def test_files_above_the_budget_are_left_out_and_smaller_ones_still_fit(monkeypatch):
+    monkeypatch.setattr(uploads, "MAXIMUM_SESSION_BYTES", 100)
+    assert uploads.choose_left_out({"a": 60, "b": 40}, {}) == set()
+    assert uploads.choose_left_out({"a": 60, "b": 50, "c": 40}, {}) == {"b"}
+    assert uploads.choose_left_out({"a": 60, "b": 50}, {"a": 60, "old": 40}) == {"b"}, "what is kept stays"
+
+
+def test_two_hundred_of_the_largest_files_are_more_than_a_session_keeps():
+    largest = uploads.MAXIMUM_UPLOAD_MB * 1024**2
+    left_out = uploads.choose_left_out({str(number): largest for number in range(uploads.MAXIMUM_FILES)}, {})
+    assert (uploads.MAXIMUM_FILES - len(left_out)) * largest == 1024**3
