@@ -17,6 +17,8 @@ from bloodcell.inference.child import OnProgress
 from bloodcell.inference.engine import Engine
 from bloodcell.inference.explain import explain_images
 
+VERSION = 2
+"""In the name of every map; raised when maps of the same network and image come out otherwise than before."""
 MOST_FILES = 2000
 """Maps that are kept, 16 KB each; the oldest go first."""
 
@@ -65,7 +67,7 @@ def _directory() -> Path:
 
 
 def _path_of(artifact: Artifact, pixels: np.ndarray, class_index: int) -> Path:
-    return _directory() / f"{artifact.fingerprint[:24]}-{hash_pixels(pixels)}-{int(class_index)}.npy"
+    return _directory() / f"{artifact.fingerprint[:24]}-{hash_pixels(pixels)}-{int(class_index)}-v{VERSION}.npy"
 
 
 def _drop_oldest() -> None:
