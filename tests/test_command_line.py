@@ -649,13 +649,35 @@ def test_export_another_precision_is_built(run, small_artifacts, tmp_path, monke
     def build(artifact, target, precision, on_progress):
         built.append(precision)
         on_progress(0, 1, "Building.")
-        target.write_bytes(b"form")
+        target.write_bytes(form)
 
+    form = load_artifact("cnn_3").litert_path.read_bytes()
     monkeypatch.setattr("bloodcell.inference.forms.build_in_child", build)
     code, _, err = run("export", "cnn_3", "--format", "litert", "--precision", "int8", "--output", tmp_path / "a")
     assert (code, built) == (0, ["int8"])
     assert "Building." in err
-    assert (tmp_path / "a").read_bytes() == b"form"
+    assert (tmp_path / "a").read_bytes() == form
+
+
+@pytest.mark.parametrize(("name", "shapes"), [("hemanet_nano", [[-1, 8]]), ("hemanet_nano.eleven", [[-1, 8], [-1, 5]])])
+def test_export_litert_gives_the_logits_first_and_says_what_else(run, tmp_path, monkeypatch, name, shapes):
+    """A network that pools its last map gives it to Engine, but an exported file does not hold it as an output."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    from bloodcell.inference.convert import answering_model, convert_model
+    from bloodcell.models import build_model
+
+    monkeypatch.setenv("BLOODCELL_ARTIFACTS", str(tmp_path / "shelf"))
+    write_artifact(tmp_path / "shelf", name, model=name)
+    form = convert_model(answering_model(build_model(name)), "float16")
+    monkeypatch.setattr("bloodcell.inference.forms.build_in_child", lambda _, target, *__: target.write_bytes(form))
+    code, _, err = run("export", name, "--format", "litert", "--output", tmp_path / "cell.tflite")
+    assert code == 0
+    outputs = Interpreter(str(tmp_path / "cell.tflite")).get_output_details()
+    assert [one["shape_signature"].tolist() for one in outputs] == shapes
+    assert "gives logits, (n, 8) float32." in err
+    assert ("second output, (n, 5)" in err) == (len(shapes) == 2)
+    assert ("columns 3 to 4 (band neutrophil, segmented neutrophil) within neutrophil" in err) == (len(shapes) == 2)
 
 
 def test_export_keras(run, small_artifacts, tmp_path):

@@ -20,7 +20,8 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "export",
         help="write a trained model as a Keras or LiteRT file",
-        description="Keras files end at probabilities without temperature, LiteRT files at logits.",
+        description="Keras files give probabilities without temperature, LiteRT files logits, and nothing else; those "
+        "of a network with the tag .eleven give logits of finer types too, as their second output.",
     )
     parser.add_argument("name", metavar="NAME", help="trained model")
     parser.add_argument("--format", choices=("keras", "litert"), required=True)
@@ -45,27 +46,45 @@ def run(options: argparse.Namespace) -> int:
         if path.suffix != ".keras":
             options.parser.error(f"a Keras file ends in .keras, received {path}")
         _write_keras(artifact, path)
-        ending = "probabilities before the temperature"
+        ending, logits = "probabilities before the temperature", "log(probabilities)"
     else:
         precision = options.precision or "float16"
         path = options.output or Path(f"{artifact.name}.{precision}.tflite")
         _write_litert(artifact, path, precision)
-        ending = "logits"
+        ending, logits = "logits", "logits"
     say(
-        f"{artifact.name} takes (n, 64, 64, 3) float32 in [0, 1] and gives {ending}. "
-        f"Calibrated probabilities are softmax(logits / {artifact.manifest.temperature:.4f})."
+        f"{artifact.name} takes (n, 64, 64, 3) float32 in [0, 1] and gives {ending}, "
+        f"(n, {len(artifact.manifest.class_names)}) float32. Calibrated probabilities are "
+        f"softmax({logits} / {artifact.manifest.temperature:.4f}).{_describe_subtypes(artifact)}"
     )
     print(path)
     return 0
 
 
+def _describe_subtypes(artifact: "Artifact") -> str:
+    """Return a sentence on the second output, after a space; nothing for a network that gives one."""
+    from bloodcell.dataset import CLASS_NAMES, SUBTYPE_COLUMNS, SUBTYPE_NAMES
+    from bloodcell.models import get_spec
+
+    if not get_spec(artifact.model_name).all_options.get("subtypes"):
+        return ""
+    shares = " and ".join(
+        f"softmax of columns {columns.start} to {columns.stop - 1} ({', '.join(SUBTYPE_NAMES[columns])}) within "
+        f"{CLASS_NAMES[label]}"
+        for label, columns in SUBTYPE_COLUMNS.items()
+    )
+    width = len(SUBTYPE_NAMES)
+    return f" The second output, (n, {width}) float32, holds logits of finer types: their shares are {shares}."
+
+
 def _write_litert(artifact: "Artifact", path: Path, precision: Any) -> None:
     from bloodcell.files import write_atomically
-    from bloodcell.inference.forms import ensure_litert
+    from bloodcell.inference import load_engine
+    from bloodcell.inference.export_form import drop_feature_map
 
     with step_progress() as on_progress:
-        form = ensure_litert(artifact, on_progress, precision=precision)
-    write_atomically(path, form.read_bytes())
+        engine = load_engine(artifact, precision=precision, on_progress=on_progress)  # so a damaged form is built again
+    write_atomically(path, drop_feature_map(engine.path.read_bytes()))
 
 
 def _write_keras(artifact: "Artifact", path: Path) -> None:
