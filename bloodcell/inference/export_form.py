@@ -1,14 +1,21 @@
 """Brings a LiteRT form into the shape in which other programs expect it: logits first, and no feature map.
 
 The form that `Engine` runs gives its last feature map too, wherever a network pools one, and LiteRT lists that first.
-Whoever reads the first output of an exported file expects the logits.
+Whoever reads the first output of an exported file expects the logits. Only the lists of outputs are written anew, where
+they stand: packing the whole form again would move its weights off the 16-byte boundaries that LiteRT's kernels need.
 """
 
-import flatbuffers
-import numpy as np
+import struct
+from collections.abc import Sequence
+from typing import Any
+
 from ai_edge_litert import schema_py_generated as schema
 
 from bloodcell.dataset import SUBTYPE_NAMES
+
+_ELEMENT = struct.Struct("<I")
+_GRAPH_OUTPUTS, _SIGNATURE_OUTPUTS = 8, 6
+"""Places of the fields in the tables `SubGraph` and `SignatureDef` of LiteRT's schema."""
 
 
 def drop_feature_map(form: bytes) -> bytes:
@@ -17,27 +24,30 @@ def drop_feature_map(form: bytes) -> bytes:
     Args:
         form: A sound LiteRT form, as `convert` makes it; one without a map and in this order comes back as it is.
     """
-    model = schema.ModelT.InitFromPackedBuf(form, 0)
-    (graph,) = model.subgraphs
-    rows = [int(index) for index in graph.outputs if len(graph.tensors[index].shape) == 2]
-    if len(rows) > 1:
-        rows.sort(key=lambda index: graph.tensors[index].shape[1] == len(SUBTYPE_NAMES))
-    if rows == list(graph.outputs):
+    changed = bytearray(form)
+    model = schema.Model.GetRootAs(changed, 0)
+    graph = model.Subgraphs(0)
+    outputs = graph.OutputsAsNumpy().tolist()
+    kept = [place for place, index in enumerate(outputs) if graph.Tensors(index).ShapeLength() == 2]
+    if len(kept) > 1:
+        kept.sort(key=lambda place: graph.Tensors(outputs[place]).Shape(1) == len(SUBTYPE_NAMES))
+    rows = [outputs[place] for place in kept]
+    if rows == outputs:
         return form
-    graph.outputs = np.array(rows, np.int32)
-    for signature in model.signatureDefs or []:
-        signature.outputs = [one for one in signature.outputs if one.tensorIndex in rows]
-    _drop_unread_operators(graph)
-    builder = flatbuffers.Builder(len(form))
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    return bytes(builder.Output())
+    _keep(changed, graph._tab, _GRAPH_OUTPUTS, kept, holds_tables=False)
+    for number in range(model.SignatureDefsLength()):
+        signature = model.SignatureDefs(number)
+        named = [signature.Outputs(place).TensorIndex() for place in range(signature.OutputsLength())]
+        left = [place for place, index in enumerate(named) if index in rows]
+        _keep(changed, signature._tab, _SIGNATURE_OUTPUTS, left, holds_tables=True)
+    return bytes(changed)
 
 
-def _drop_unread_operators(graph: schema.SubGraphT) -> None:
-    """Remove operations whose result nothing reads any more, such as the one that gave the map as float32."""
-    read, kept = set(graph.outputs.tolist()), []
-    for operator in reversed(graph.operators):
-        if read.intersection(operator.outputs.tolist()):
-            read.update(operator.inputs.tolist())
-            kept.append(operator)
-    graph.operators = kept[::-1]
+def _keep(form: bytearray, table: Any, field: int, kept: Sequence[int], *, holds_tables: bool) -> None:
+    """Leave some elements, in the order given, of a list in a form; a table is listed by how far off it lies."""
+    start = table.Vector(table.Offset(field))
+    values = [_ELEMENT.unpack_from(form, start + 4 * place)[0] for place in kept]
+    for place, (before, value) in enumerate(zip(kept, values, strict=True)):
+        moved = 4 * (before - place) if holds_tables else 0
+        _ELEMENT.pack_into(form, start + 4 * place, value + moved)
+    _ELEMENT.pack_into(form, start - _ELEMENT.size, len(kept))
