@@ -2,7 +2,7 @@
 
 The form that `Engine` runs gives its last feature map too, wherever a network pools one, and LiteRT lists that first.
 Whoever reads the first output of an exported file expects the logits. Only the lists of outputs are written anew, where
-they stand: packing the whole form again would move its weights off the 16-byte boundaries that LiteRT's kernels need.
+they stand: everything else of a form that is known to run stays as it is.
 """
 
 import struct
