@@ -168,8 +168,16 @@ def answer_attention(
         text = "Not answered yet: no pair that differs in attention alone is trained here."
         return Finding(key, question, text, text, tuple(evidence), caveat, missing, is_answered=False)
     lead, counted = _count_verdicts(clean, "helps", "hurts", "comparison")
+    counted += _say_shortened(clean, everything)
     answer = f"{lead} {counted} {_list_differences(clean)}"
     return Finding(key, question, f"{lead} {counted}", answer, tuple(evidence), caveat, missing)
+
+
+def _say_shortened(evidence: Sequence[Evidence], networks: Mapping[str, Network]) -> str:
+    """Return a sentence, after a space, where networks compared were trained for less than planned; else nothing."""
+    short = dict.fromkeys(networks[name].shortened for one in evidence for name in (one.a, one.b))
+    written = _join([text for text in short if text])
+    return f" Some were trained for only {written}: longer trainings may tell otherwise." if written else ""
 
 
 def _count_verdicts(evidence: Sequence[Evidence], helps: str, hurts: str, noun: str) -> tuple[str, str]:

@@ -104,6 +104,10 @@ def test_networks_trained_for_other_epochs_are_no_clean_pair():
         found.caveat
     )
     assert list(tables.settings_table(*pair.values()).iloc[0]) == ["Epochs", "20", "8"]
+    both = {name: replace(one, recipe=pair["vgg16_se"].recipe) for name, one in pair.items()}
+    equal = answer_attention(both, {}, 0)
+    assert equal.is_answered
+    assert equal.short.endswith("Some were trained for only 8 of 20 epochs: longer trainings may tell otherwise.")
     light = answer_lightweight({"cnn_4": network("cnn_4", 20, 0.5), "vgg16": network("vgg16", 20, 22.0, num_epochs=8)})
     assert "vgg16 (22.0 MB, 96.0 %, 8 of 20 epochs)" in light.short
 
