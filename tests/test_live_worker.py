@@ -276,7 +276,7 @@ def test_without_the_dataset_it_says_what_to_do():
 
 def test_a_diverging_run_says_what_to_do(small_dataset):
     run = train_in_this_process(LiveRequest("cnn_3", optimizer="sgd", learning_rate=10.0, share=1.0, num_epochs=30))
-    assert run.state == "failed" and "Lower the learning rate" in run.reason
+    assert run.state == "failed" and "lower learning rate" in run.reason
 
 
 def test_a_full_disk_ends_a_run_with_its_reason(small_dataset, monkeypatch):
