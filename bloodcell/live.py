@@ -25,6 +25,7 @@ import numpy as np
 from bloodcell.dataset import CLASS_NAMES, Split, load_split
 from bloodcell.errors import BloodCellError, StorageError, TrainingError
 from bloodcell.files import PROJECT_DIRECTORY
+from bloodcell.locks import try_lock
 from bloodcell.training.live import (
     ACTIVE,
     PREPARING,
@@ -38,7 +39,6 @@ from bloodcell.training.live import (
     write_state,
 )
 from bloodcell.training.live_log import LiveLog, choose_cells
-from bloodcell.training.locks import try_lock
 
 if TYPE_CHECKING:
     import keras

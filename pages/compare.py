@@ -1,8 +1,8 @@
 """What do I pay for accuracy?"""
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -24,17 +24,15 @@ from bloodcell.views.components import (
     data_source_line,
     download_csv,
     how_computed,
-    keep_choice,
     mark_legend,
     missing_artifact,
     open_page,
     remembered_segments,
-    restore_choice,
     selected_models,
     show_damaged,
     theme_mode,
 )
-from bloodcell.views.components_selection import remembered_select
+from bloodcell.views.components_selection import remembered_select, remembered_steps
 from bloodcell.views.components_training import viewer_rights
 from bloodcell.views.figures_f1 import f1_heat_map
 from bloodcell.views.quantities import megabytes, milliseconds
@@ -111,31 +109,8 @@ def choose_limit(label: str, values: pd.Series, write: Callable[[float], str], k
     if values.isna().all():
         return math.inf
     limits = {f"{limit:g}": write(limit) for limit in limit_options(values)}
-    chosen = choose_step(label, limits | {ANY: ANY}, key, default=ANY)
+    chosen = remembered_steps(label, limits | {ANY: ANY}, key, default=ANY)
     return math.inf if chosen == ANY else float(chosen)
-
-
-def choose_step(label: str, steps: Mapping[str, str], key: str, default: str) -> str:
-    """Let the reader choose one of several ordered steps; the choice stays in the session and in the URL.
-
-    Args:
-        label: Name of the slider.
-        steps: Value, as it stands in the URL -> what the reader sees, in order.
-        key: Key of the widget and name of the parameter.
-        default: The value of a reader who has chosen nothing.
-    """
-    restore_choice(key, list(steps), default)
-    st.select_slider(
-        label,
-        list(steps),
-        format_func=steps.__getitem__,
-        key=key,
-        persist_state="session",
-        on_change=choose,
-        args=(key,),
-    )
-    keep_choice(key, default)
-    return cast(str, st.session_state[key])
 
 
 def choose_limits(table: pd.DataFrame, untrained: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, str]:
@@ -148,7 +123,7 @@ def choose_limits(table: pd.DataFrame, untrained: pd.DataFrame) -> tuple[pd.Data
     lowest = int(100 * pd.concat([table["test_accuracy"], untrained["published_accuracy"]]).min())
     accuracies = {ANY: ANY} | {str(percent): f"{percent} %" for percent in range(lowest + 1, 100)}
     with st.grid(4, min_column_width=150, gap="medium"):
-        chosen = choose_step("Lowest accuracy", accuracies, "compare_accuracy", default=ANY)
+        chosen = remembered_steps("Lowest accuracy", accuracies, "compare_accuracy", default=ANY)
         size = choose_limit("Largest size", table["weights_mb"], megabytes, "compare_size")
         time = choose_limit("Longest time, 1 image", table["latency_ms"], milliseconds, "compare_time")
         axis = remembered_select("Time axis", TIME_AXES, "compare_time_axis", default=ONE_IMAGE)
@@ -212,9 +187,8 @@ def show_scatters(table: pd.DataFrame, kept: pd.DataFrame, time_axis: str, measu
         key="compare_scatter",
         alt="Accuracy on test against size and against time, log axes, with the Pareto front and the published figures",
     )
-    untimed = (
-        [] if by_time.empty else kept.loc[kept[time_column].isna() & kept["test_accuracy"].notna(), "name"].tolist()
-    )
+    lacks_time = kept[time_column].isna() & kept["test_accuracy"].notna()
+    untimed = [] if by_time.empty else kept.loc[lacks_time, "name"].tolist()
     hint = "Point at a mark to see the same model in both plots."
     missing = "The time axis is empty until times are measured; see below."
     tiny = "" if forms.empty else " Small marks: exported forms, at the size of their file."

@@ -15,11 +15,11 @@ from bloodcell import live as worker
 from bloodcell.artifact import load_own_artifact, load_own_shelf, load_shelf
 from bloodcell.errors import StorageError
 from bloodcell.files import PROJECT_DIRECTORY
+from bloodcell.locks import is_held, try_lock
 from bloodcell.training import live
 from bloodcell.training.live import claim_next, find_run, list_runs
 from bloodcell.training.live_log import read_log
 from bloodcell.training.live_request import LiveRequest
-from bloodcell.training.locks import is_held, try_lock
 
 TINY = LiveRequest("cnn_3", num_epochs=3, batch_size=16, learning_rate=3e-3, share=1.0)
 ENDS = """

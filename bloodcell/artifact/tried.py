@@ -13,9 +13,9 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Literal, get_args
 
-from bloodcell.artifact.writer import lock_folder
 from bloodcell.errors import StorageError
 from bloodcell.files import artifacts_directory, write_atomically
+from bloodcell.locks import lock_folder
 
 logger = logging.getLogger(__name__)
 

@@ -1,6 +1,5 @@
 """Writes artifacts: every file first, the manifest last, then the whole folder into its place."""
 
-import contextlib
 import dataclasses
 import hashlib
 import io
@@ -8,7 +7,6 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,11 +28,12 @@ from bloodcell.artifact.store import (
 )
 from bloodcell.errors import StorageError
 from bloodcell.files import artifacts_directory, file_sha256, write_atomically
+from bloodcell.locks import lock_folder
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["LITERT_FILE", "add_file", "lock_folder", "publish_artifact"]
+__all__ = ["LITERT_FILE", "add_file", "publish_artifact"]
 
 
 def publish_artifact(
@@ -110,33 +109,6 @@ def add_file(artifact: Artifact, name: str, data: bytes) -> Artifact:
             write_atomically(folder / MANIFEST_FILE, current.to_json().encode())
         _replace_with_manifest(folder, name, data, manifest)
     return dataclasses.replace(artifact, manifest=manifest)
-
-
-@contextlib.contextmanager
-def lock_folder(folder: Path) -> Iterator[None]:
-    """Hold the right to change what lies in a folder, across processes; given back however its holder ends.
-
-    The folder itself is locked, so that no file is left behind. Where the system has no such locks the caller goes on.
-
-    Raises:
-        StorageError: The folder cannot be made or opened.
-    """
-    try:
-        import fcntl
-    except ImportError:  # Windows: two processes may change it at once, and either finds whole files
-        yield
-        return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError as error:
-        raise StorageError(f"The folder {folder} cannot be used: {error.strerror or error}.") from error
-    try:
-        with contextlib.suppress(OSError):  # some network drives
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 def _replace_with_manifest(folder: Path, name: str, data: bytes, manifest: Manifest) -> None:

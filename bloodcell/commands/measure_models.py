@@ -8,6 +8,7 @@ from typing import Any
 from bloodcell.commands.output import percent, print_json, print_table, say, step_progress
 from bloodcell.commands.shelf import find_artifacts, load_shelf_aloud
 from bloodcell.errors import StorageError
+from bloodcell.locks import lock_folder
 
 
 def measure_forms(options: argparse.Namespace) -> int:
@@ -87,7 +88,6 @@ def _looks(row: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
 
 def _store(rows: list[dict[str, Any]], file: str) -> dict[str, Any]:
     """Put new rows into the record that lies beside the artifacts, and return it."""
-    from bloodcell.artifact.writer import lock_folder
     from bloodcell.dataset import find_dataset, identify_dataset
     from bloodcell.files import artifacts_directory
     from bloodcell.inference.form_accuracy import merge_rows

@@ -31,8 +31,8 @@ from typing import Any, Literal, get_args
 
 from bloodcell.errors import StorageError, TrainingError
 from bloodcell.files import PROJECT_DIRECTORY, data_directory, own_models_directory, write_atomically
+from bloodcell.locks import hold_lock, is_held
 from bloodcell.training.live_request import LiveRequest
-from bloodcell.training.locks import hold_lock, is_held
 
 State = Literal["queued", "running", "paused", "done", "stopped", "failed"]
 Wish = Literal["run", "pause", "stop", "finish"]

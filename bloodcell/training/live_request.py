@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from bloodcell.errors import TrainingError
 from bloodcell.models import get_spec
 from bloodcell.training.augmentation import AUGMENTATIONS
-from bloodcell.training.recipes import TrainingRecipe, recipe_for
+from bloodcell.training.recipes import OPTIMIZERS, TrainingRecipe, recipe_for
 
-OPTIMIZERS = ("adam", "adamw", "sgd")
 MOST_EPOCHS = 200
 NORM_MOMENTUM = 0.9
 DEFAULT_WEIGHT_DECAY = 0.02

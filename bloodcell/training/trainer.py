@@ -22,10 +22,10 @@ import numpy as np
 from bloodcell.dataset import Split, find_subtypes, prepare_images
 from bloodcell.errors import StorageError, TrainingError
 from bloodcell.files import cache_directory
+from bloodcell.locks import try_lock
 from bloodcell.training.augmentation import AUGMENTATIONS, epoch_order
 from bloodcell.training.averaging import NUM_IMAGES, averaged_weights
 from bloodcell.training.checkpoint import Progress, load_checkpoint, save_checkpoint
-from bloodcell.training.locks import try_lock
 from bloodcell.training.recipes import TrainingRecipe
 from bloodcell.training.targets import NUM_CLASSES, accuracy, hierarchical_loss, make_targets
 

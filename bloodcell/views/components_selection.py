@@ -186,6 +186,29 @@ def remembered_select(label: str, options: Mapping[str, str], key: str, default:
     return cast(str, st.session_state[key])
 
 
+def remembered_steps(label: str, steps: Mapping[str, str], key: str, default: str) -> str:
+    """Let the reader choose one of several ordered steps by a slider; the choice stays in the session and in the URL.
+
+    Args:
+        label: Name of the slider.
+        steps: Value, as it stands in the URL -> what the reader sees, in order.
+        key: Key of the widget and name of the parameter, beginning with the page's name.
+        default: The value of a reader who has chosen nothing.
+    """
+    restore_choice(key, list(steps), default)
+    st.select_slider(
+        label,
+        list(steps),
+        format_func=steps.__getitem__,
+        key=key,
+        persist_state="session",
+        on_change=_touch,
+        args=(key,),
+    )
+    keep_choice(key, default)
+    return cast(str, st.session_state[key])
+
+
 def remembered_list(
     label: str, options: Mapping[str, str], key: str, *, most: int, placeholder: str, help: str | None = None
 ) -> list[str]:

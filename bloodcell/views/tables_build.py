@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from bloodcell.artifact import Artifact, Shelf
+from bloodcell.artifact.trials import complete_recipe
 from bloodcell.evaluation.repeated import Change, Repeated
 from bloodcell.models.catalog import CATALOG, name_of
 from bloodcell.models.combinations import ATTENTIONS, DEPTHS, DROPOUTS, PENALTIES, Combination, all_combinations
-from bloodcell.training.recipes import TrainingRecipe
 from bloodcell.views.quantities import megabytes, percent
 from bloodcell.views.tables_evaluation import layers_table
 
@@ -29,7 +29,6 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "residual": (False, True),
 }
 """Every switch and its values, in the order they stand on the page."""
-_SPEED_ONLY = {"xla"}
 
 
 @dataclass(frozen=True)
@@ -124,17 +123,9 @@ def group_trainings(shelf: Shelf) -> dict[str, dict[str, tuple[Artifact, ...]]]:
 
 
 def describe_settings(artifact: Artifact) -> str:
-    """Return what a training was made with besides graph and seed: the recipe where it leaves its defaults, the data.
-
-    A field that a recipe did not have yet when it was recorded stands at its default, so old and new ones compare.
-    """
-    defaults = {f.name: f.default for f in fields(TrainingRecipe)}
-    recipe = {
-        key: value
-        for key, value in artifact.manifest.recipe.items()
-        if key not in _SPEED_ONLY and not (key in defaults and defaults[key] == value)
-    }
-    return json.dumps([recipe, artifact.manifest.dataset.get("md5")], sort_keys=True)
+    """Return what a training was made with besides graph and seed: the whole recipe, and the data."""
+    manifest = artifact.manifest
+    return json.dumps([complete_recipe(manifest.recipe), manifest.dataset.get("md5")], sort_keys=True)
 
 
 def find_trained(shelf: Shelf, base: Combination) -> dict[str, Trained]:

@@ -14,9 +14,9 @@ from bloodcell.artifact import add_file, load_artifact, load_model, load_shelf, 
 from bloodcell.artifact.manifest import Manifest
 from bloodcell.artifact.store import NEXT_MANIFEST_FILE
 from bloodcell.artifact.weights import fill_weights, serialize_weights, to_stored
-from bloodcell.artifact.writer import lock_folder
 from bloodcell.errors import ArtifactDamagedError, ArtifactNotFoundError, StorageError
 from bloodcell.files import write_atomically
+from bloodcell.locks import lock_folder
 from tests.shelf import write_artifact
 
 

@@ -9,10 +9,10 @@ from streamlit.testing.v1 import AppTest
 
 from bloodcell.dataset import load_split
 from bloodcell.files import own_models_directory
+from bloodcell.locks import try_lock
 from bloodcell.training import live
 from bloodcell.training.live import claim_next, find_run, list_runs, write_state
 from bloodcell.training.live_request import LiveRequest
-from bloodcell.training.locks import try_lock
 from bloodcell.views import cache_training, components_training
 from tests.shelf import write_artifact, write_shelf
 

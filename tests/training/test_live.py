@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from bloodcell.errors import ModelNotFoundError, StorageError, TrainingError
+from bloodcell.locks import hold_lock, is_held, try_lock
 from bloodcell.training import RECIPES, live, recipe_for
 from bloodcell.training.live import LiveRun, claim_next, find_run, list_runs, queued_runs
 from bloodcell.training.live_log import LiveLog, choose_cells, read_log
 from bloodcell.training.live_request import LiveRequest
-from bloodcell.training.locks import hold_lock, is_held, try_lock
 
 REQUEST = LiveRequest("cnn_3")
 
@@ -193,7 +193,7 @@ def test_a_run_whose_worker_died_says_so_and_can_be_resumed():
 def test_the_lock_of_a_killed_process_is_free(tmp_path):
     path = tmp_path / "worker.lock"
     code = (
-        "import sys, time; from pathlib import Path; from bloodcell.training.locks import try_lock\n"
+        "import sys, time; from pathlib import Path; from bloodcell.locks import try_lock\n"
         f"with try_lock(Path({str(path)!r})):\n print('held', flush=True); time.sleep(60)"
     )
     assert not is_held(path)

@@ -13,6 +13,7 @@ import pytest
 
 from bloodcell.dataset import load_split
 from bloodcell.errors import RecipeNotFoundError, StorageError, TrainingError
+from bloodcell.locks import try_lock
 from bloodcell.models import CATALOG
 from bloodcell.training import (
     RECIPES,
@@ -25,7 +26,6 @@ from bloodcell.training import (
     train,
 )
 from bloodcell.training.augmentation import AUGMENTATIONS, epoch_order, symmetry
-from bloodcell.training.locks import try_lock
 from bloodcell.training.trainer import checkpoint_path
 
 SHORT = TrainingRecipe(num_epochs=4, batch_size=16, learning_rate=3e-3, patience=None)

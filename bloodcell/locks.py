@@ -1,8 +1,9 @@
-"""Locks between processes that the kernel gives back however their holder ends; a lock file itself means nothing."""
+"""Locks between processes that the system gives back however their holder ends; a lock file itself means nothing."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +39,33 @@ def try_lock(path: Path, patience_s: float = 3.0) -> Iterator[IO[str] | None]:
         while not (held := _lock(stream, exclusive=True, wait=False)) and time.monotonic() < deadline:
             time.sleep(0.05)
         yield stream if held else None
+
+
+@contextlib.contextmanager
+def lock_folder(folder: Path) -> Iterator[None]:
+    """Hold the right to change what lies in a folder, across processes; given back however its holder ends.
+
+    The folder itself is locked, so that no file is left behind. Where the system has no such locks the caller goes on.
+
+    Raises:
+        StorageError: The folder cannot be made or opened.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows: two processes may change it at once, and either finds whole files
+        yield
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise StorageError(f"The folder {folder} cannot be used: {error.strerror or error}.") from error
+    try:
+        with contextlib.suppress(OSError):  # some network drives
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def is_held(path: Path) -> bool:
