@@ -22,6 +22,7 @@ from bloodcell.artifact import (
     Predictions,
     add_file,
     load_artifact,
+    load_model,
     load_own_artifact,
     publish_artifact,
 )
@@ -61,6 +62,7 @@ from bloodcell.training import (
 if TYPE_CHECKING:
     import keras
 
+    from bloodcell.training.feed import Teacher
     from bloodcell.training.trainer import OnBatch, OnEpoch
 
 logger = logging.getLogger(__name__)
@@ -128,9 +130,22 @@ def load_or_train(
             "end. Choose another recipe."
         )
     train_split, val_split = train_split or load_split("train"), load_split("val")
-    result = train(model_name, recipe, train_split, val_split, seed=seed, on_epoch=on_epoch, on_batch=on_batch)
+    teacher, notes = (None, ()) if recipe.teacher is None else _find_teacher(recipe.teacher, full_name)
+    result = train(
+        model_name, recipe, train_split, val_split, seed=seed, on_epoch=on_epoch, on_batch=on_batch, teacher=teacher
+    )
     artifact = publish_training(
-        full_name, kind, recipe_name, recipe, seed, result, train_split, val_split, own=own, added_set=added_set
+        full_name,
+        kind,
+        recipe_name,
+        recipe,
+        seed,
+        result,
+        train_split,
+        val_split,
+        own=own,
+        notes=notes,
+        added_set=added_set,
     )
     checkpoint_path(model_name, recipe, seed, train_split).unlink(missing_ok=True)
     return attach_litert(artifact) if kind == "artifact" else artifact
@@ -201,6 +216,24 @@ def publish_training(
         directory=own_models_directory() if own else None,
     )
     return replace(artifact, own=own)
+
+
+def _find_teacher(name: str, student: str) -> tuple[Teacher, tuple[str, ...]]:
+    """Return what gives the probabilities of the artifact `name`, at temperature 1, and what a card says of it."""
+    if name == student:
+        raise TrainingError(f"{name} cannot be its own teacher. Give the training a tag, such as {name}.student.")
+    try:
+        artifact = load_artifact(name)
+        answers = answers_model(load_model(artifact))
+    except ArtifactError as error:
+        raise TrainingError(f"The teacher {name} cannot be read. {error}") from error
+
+    def teach(inputs: np.ndarray) -> np.ndarray:
+        logits = np.asarray(answers.predict_on_batch(inputs), np.float32)[:, : len(CLASS_NAMES)]
+        return softmax(logits, 1.0).astype(np.float32)
+
+    note = f"It learned from the answers of {name} (fingerprint {artifact.fingerprint[:12]}) beside the labels."
+    return teach, (note,)
 
 
 def predict_split(model: keras.Model, split: Split) -> Predictions:

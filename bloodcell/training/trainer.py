@@ -32,7 +32,7 @@ from bloodcell.training.targets import NUM_CLASSES, accuracy, hierarchical_loss,
 if TYPE_CHECKING:
     import keras
 
-    from bloodcell.training.feed import EpochFeed
+    from bloodcell.training.feed import EpochFeed, Teacher
 
 OnEpoch = Callable[[dict[str, float]], None]
 OnBatch = Callable[[int, int, dict[str, float]], None]
@@ -71,6 +71,7 @@ def train(
     on_model: Callable[[keras.Model], None] | None = None,
     should_end: Callable[[], bool] | None = None,
     directory: Path | None = None,
+    teacher: Teacher | None = None,
 ) -> TrainingResult:
     """Train one catalog row, or continue where a killed training of the same recipe, seed and data ended.
 
@@ -80,8 +81,10 @@ def train(
         on_model: Called once, before the first step, with the model that ends in logits and learns from here on.
         should_end: Asked before each epoch but the first; True ends the training with the epochs that it has.
         directory: Folder of checkpoints; the user's cache by default.
+        teacher: The network that the recipe names as teacher; None where it names none.
 
     Raises:
+        ValueError: A recipe with a teacher comes without it, or one without comes with it.
         TrainingError: The loss is no number any more, the data have no images, or another process trains the same.
     """
     import keras
@@ -90,6 +93,8 @@ def train(
 
     if not len(train_split.labels) or not len(val_split.labels):
         raise TrainingError("A training needs at least one image in train and one in val.")
+    if (recipe.teacher is None) != (teacher is None):
+        raise ValueError(f"Expected a teacher where the recipe names one. It names: {recipe.teacher!r}")
     images, labels = train_split.images[: recipe.max_images], train_split.labels[: recipe.max_images]
     keras.utils.set_random_seed(seed)
     model, answers = _build(model_name, recipe.compute_dtype)
@@ -109,7 +114,14 @@ def train(
             if progress.history and should_end and should_end():
                 break
             feed = EpochFeed.create(
-                images, labels, targets, recipe, augmentation, seed=seed, epoch=len(progress.history) + 1
+                images,
+                labels,
+                targets,
+                recipe,
+                augmentation,
+                seed=seed,
+                epoch=len(progress.history) + 1,
+                teacher=teacher,
             )
             numbers = _run_epoch(answers, recipe, feed, val_split, progress, on_batch)
             save_checkpoint(checkpoint, answers, progress)
@@ -144,6 +156,8 @@ def checkpoint_path(
     fields = asdict(recipe)
     if recipe.norm_momentum is None:  # a field that came later: older checkpoints keep their place
         del fields["norm_momentum"]
+    if recipe.teacher is None:
+        del fields["teacher"], fields["teacher_share"]
     identity = json.dumps([fields, seed, train_split.identity.md5], sort_keys=True)
     digest = hashlib.sha256(identity.encode()).hexdigest()[:12]
     return (directory or cache_directory() / "training") / f"{model_name}-s{seed}-{digest}.npz"

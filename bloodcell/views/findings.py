@@ -25,6 +25,7 @@ SETTING_LABELS = {
     "compute_dtype": "numbers computed in",
     "max_images": "images trained on",
     "norm_momentum": "momentum of batch normalization",
+    "teacher_share": "share of the targets that a teacher decides",
 }
 """Fields of a recipe whose name is not yet what a reader would call them."""
 

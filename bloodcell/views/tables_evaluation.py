@@ -221,8 +221,12 @@ def describe_recipe(recipe: Mapping[str, Any]) -> str:
     for key, value in recipe.items():
         if value is None or value is False or value == 0 or value == "none":
             continue
+        if key == "teacher_share" and not recipe.get("teacher"):
+            continue
         written = f"{value:g}" if isinstance(value, float) else str(value)
-        parts.append(f"{key.removeprefix('num_')} {written}".replace("_", " "))
+        if key != "teacher":  # which is a name
+            written = written.replace("_", " ")
+        parts.append(f"{key.removeprefix('num_').replace('_', ' ')} {written}")
     return ", ".join(parts)
 
 

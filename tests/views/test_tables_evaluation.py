@@ -97,6 +97,9 @@ def test_durations_are_written_in_two_units(seconds, text):
 def test_a_recipe_names_what_is_on_and_leaves_out_what_is_off():
     recipe = {"num_epochs": 20, "learning_rate": 0.001, "augmentation": "none", "ema_decay": None, "xla": False}
     assert tables.describe_recipe(recipe) == "epochs 20, learning rate 0.001"
+    alone = recipe | {"teacher": None, "teacher_share": 0.5}
+    assert tables.describe_recipe(alone) == tables.describe_recipe(recipe)
+    assert tables.describe_recipe(alone | {"teacher": "cnn_4"}).endswith("teacher cnn_4, teacher share 0.5")
 
 
 def test_the_card_holds_what_the_manifest_recorded(tmp_path, evaluation):
