@@ -34,7 +34,7 @@ def add_parser(subparsers: Any) -> None:
         "--coverage",
         type=_share,
         metavar="SHARE",
-        help="share of cells whose set of possible types shall hold the right one (0.994)",
+        help="share of cells whose set of possible types shall hold the right one; else the one that was chosen on val",
     )
     parser.add_argument("--kind", choices=("crop", "field"), help="what every image is; else each is guessed")
     parser.add_argument("--views", action="store_true", help="average over the eight symmetric views of each cell")

@@ -21,6 +21,7 @@ from bloodcell.evaluation import softmax
 from bloodcell.inference.benchmark import load_benchmark
 from bloodcell.inference.classifier import choose_default_model
 from bloodcell.inference.guard import Examination
+from bloodcell.inference.prediction_sets import COVERAGE
 from bloodcell.views import cache, cache_classroom, components_classify, components_engines, uploads
 from bloodcell.views.background import find_job, forget_job
 from bloodcell.views.components_classify import LARGEST_PASTE
@@ -363,7 +364,7 @@ def test_a_refusal_comes_first_with_its_reason(status, possible, headline, small
 
 def test_coverage_and_views_are_chosen_and_kept_in_the_address(small_artifacts):
     at = upload(open_classify(), {"cell.png": encode(draw_cell())})
-    assert "Possible at 99.4 % coverage" in words(at)
+    assert f"Possible at {100 * COVERAGE:g} % coverage" in words(at)
     at.selectbox(key="classify_coverage").set_value("95").run()
     assert "Possible at 95 % coverage" in words(at) and at.query_params["classify_coverage"] == "95"
     at.radio(key="classify_views").set_value("8").run()
