@@ -10,8 +10,8 @@ from bloodcell.artifact import Artifact
 from bloodcell.evaluation import Evaluation, reliability_curve, risk_coverage_curve
 from bloodcell.models.catalog import CATALOG
 from bloodcell.models.graphs import find_graph
-from bloodcell.published import STUDY
-from bloodcell.views import cache
+from bloodcell.published import STUDY, published_accuracies
+from bloodcell.views import cache, tables_card
 from bloodcell.views import figures_evaluation as figures
 from bloodcell.views import tables_evaluation as tables
 from bloodcell.views.cache_figures import draw_plotly
@@ -216,7 +216,8 @@ def show_card(artifact: Artifact, evaluation: Evaluation, split: str) -> None:
     st.header("The model's card", anchor=False)
     st.markdown("The one command that makes it again:")
     st.code(artifact.manifest.command, language="bash", wrap_lines=True)
-    rows = tables.card_rows(artifact.manifest, cache.find_spec(artifact.model_name), evaluation)
+    rows = tables_card.card_rows(artifact.manifest, cache.find_spec(artifact.model_name), evaluation)
+    rows |= tables_card.study_rows(artifact, published_accuracies().get(artifact.model_name), cache.load_shelf())
     st.table(rows, border="horizontal", alt=f"Card of {artifact.name}")
 
 

@@ -91,6 +91,28 @@ def find_repeats(shelf: Shelf, name: str) -> tuple[Artifact, ...]:
     return tuple(by_seed[seed] for seed in sorted(by_seed))
 
 
+def find_variants(shelf: Shelf, name: str) -> list[tuple[Artifact, str]]:
+    """Return every run that differs from an artifact in one field of the recipe alone, with that field.
+
+    Args:
+        shelf: Everything trained.
+        name: Name of an artifact; without it on the shelf there are no variants of it.
+    """
+    artifact = shelf.artifacts.get(name)
+    if artifact is None:
+        return []
+    own, md5 = complete_recipe(artifact.manifest.recipe), artifact.manifest.dataset["md5"]
+    found = []
+    for run in shelf.runs.values():
+        if run.model_name != artifact.model_name or run.manifest.seed != artifact.manifest.seed:
+            continue
+        other = complete_recipe(run.manifest.recipe)
+        changed = [field for field in own if other.get(field) != own[field]]
+        if len(changed) == 1 and run.manifest.dataset["md5"] == md5:
+            found.append((run, changed[0]))
+    return sorted(found, key=lambda one: (one[1], one[0].name))
+
+
 def complete_recipe(recipe: Mapping[str, Any]) -> dict[str, Any]:
     """Return what decides a training; a field that a recipe did not have yet when it was recorded is at its default.
 

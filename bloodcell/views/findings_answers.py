@@ -367,7 +367,7 @@ def answer_augmentation(arms: Mapping[str, Mapping[str, Network]], num_missing: 
         if of_arm:
             each = _join([f"{one.a.partition(' · ')[0]} {describe_difference(one)}" for one in of_arm], "; ")
             sentences.append(f"{_arm_lead(ARM_NAMES[arm], of_arm)} {each}.")
-    short = " ".join(sentence.split("** ")[0] + "**" for sentence in sentences)
+    short = " ".join(sentence.split(":** ")[0] + ".**" for sentence in sentences)
     return Finding(key, question, short, " ".join(sentences), tuple(evidence), caveat, missing)
 
 

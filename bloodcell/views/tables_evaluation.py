@@ -1,4 +1,4 @@
-"""One model's numbers as tables: the class report beside the published one, the summary, the layers, the card."""
+"""One model's numbers as tables: the class report beside the published one, the summary, the layers."""
 
 import html
 from collections.abc import Hashable, Mapping, Sequence
@@ -7,21 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bloodcell.artifact import Manifest
 from bloodcell.evaluation import Evaluation
-from bloodcell.models.catalog import ModelSpec
 from bloodcell.published import load_reports, load_summary
-from bloodcell.views.quantities import MISSING, megabytes, percent, percent_interval
+from bloodcell.views.quantities import MISSING, percent
 from bloodcell.views.tables_confusion import count_of, list_confused_pairs
 from bloodcell.views.theme import CLASS_COLORS, CLASS_GLYPHS
 
 MEASURES: dict[str, str] = {"precision": "Precision", "recall": "Recall", "f1_score": "F1"}
-
-FIDELITY: dict[str, str] = {
-    "reconstructed": "Layers reconstructed from the study's text and its parameter counts",
-    "fitted": "Layers fitted: one of several designs that give the study's parameter counts",
-    "own design": "A network of this project, not of the study",
-}
 
 REPORT_STYLE = """<style>
 .class-report {width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; line-height: 1.25}
@@ -176,72 +168,6 @@ def find_weak_spots(evaluation: Evaluation, num_pairs: int = 3) -> list[str]:
         for pair in pairs
     ]
     return sentences if pairs else [*sentences, "No image of this split was answered wrongly."]
-
-
-def card_rows(manifest: Manifest, spec: ModelSpec | None, evaluation: Evaluation) -> dict[str, str]:
-    """Return the model's card as label -> text, in the order it is read.
-
-    Args:
-        manifest: What the artifact recorded.
-        spec: Its row of the catalog, or None if the catalog no longer has it.
-        evaluation: Numbers of the split that the reader looks at.
-    """
-    dataset = manifest.dataset
-    counts = ", ".join(f"{count:,} {split}" for split, count in dataset.get("num_images", {}).items())
-    low, high = evaluation.accuracy_interval
-    rows = {
-        "Network": f"{spec.description} {FIDELITY.get(spec.fidelity, spec.fidelity)}." if spec else manifest.name,
-        "Accuracy": f"{percent_interval(evaluation.accuracy, low, high, 2)} on {evaluation.n:,} images",
-        "Recipe": f"{manifest.recipe_name}: {describe_recipe(manifest.recipe)}",
-        "Seed": str(manifest.seed),
-        "Data": f"{dataset.get('label', MISSING)} ({counts})" if counts else str(dataset.get("label", MISSING)),
-        "MD5 of the data": str(dataset.get("md5") or MISSING),
-        "Training time": f"{describe_duration(manifest.duration_s)} for {manifest.num_epochs} epochs",
-        "Kept epoch": f"{manifest.best_epoch}, the best on val",
-        "Device": manifest.device,
-        "Backend": f"{manifest.backend} · {describe_versions(manifest.versions)}",
-        "Trained": manifest.created.replace("T", " ").split(".")[0].removesuffix("+00:00").removesuffix("Z") + " UTC",
-        "Temperature": f"{manifest.temperature:.3f}, fitted on val; every probability is softmax(logits / temperature)",
-        "Size": f"{manifest.parameters:,} parameters ({manifest.trainable_parameters:,} trainable), "
-        f"{megabytes(manifest.weights_bytes_float32 / 1024**2)} as float32, "
-        f"{megabytes(manifest.weights_bytes_stored / 1024**2)} as stored",
-        "Input": f"{describe_shape(manifest.input_shape)} pixels, values "
-        f"{manifest.input_range[0]:g} to {manifest.input_range[1]:g}",
-        "Known weak spots": " ".join(find_weak_spots(evaluation)),
-        "Intended use": manifest.intended_use,
-    }
-    if manifest.notes:
-        rows["Notes"] = " ".join(manifest.notes)
-    return rows
-
-
-def describe_recipe(recipe: Mapping[str, Any]) -> str:
-    """Return a recipe's settings that are on, such as "optimizer adam, learning rate 0.001, …"."""
-    parts = []
-    for key, value in recipe.items():
-        if value is None or value is False or value == 0 or value == "none":
-            continue
-        if key == "teacher_share" and not recipe.get("teacher"):
-            continue
-        written = f"{value:g}" if isinstance(value, float) else str(value)
-        if key != "teacher":  # which is a name
-            written = written.replace("_", " ")
-        parts.append(f"{key.removeprefix('num_').replace('_', ' ')} {written}")
-    return ", ".join(parts)
-
-
-def describe_versions(versions: Mapping[str, str]) -> str:
-    """Return package versions, such as "keras 3.15.0, tensorflow 2.21.0"."""
-    return ", ".join(f"{name} {version}" for name, version in versions.items())
-
-
-def describe_duration(seconds: float) -> str:
-    """Return a duration in the two largest units, such as "12 min 5 s" or "1 h 20 min"."""
-    total = round(seconds)
-    hours, minutes, rest = total // 3600, total // 60 % 60, total % 60
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def _bar_start(table: pd.DataFrame) -> float:

@@ -8,7 +8,6 @@ from bloodcell.evaluation import Evaluation
 from bloodcell.models.catalog import CATALOG
 from bloodcell.models.graphs import load_graphs
 from bloodcell.views import tables_evaluation as tables
-from tests.shelf import write_artifact
 
 
 @pytest.fixture
@@ -85,36 +84,3 @@ def test_a_shape_is_written_without_the_batch():
     assert tables.describe_shape([None, 32, 32, 16]) == "32 × 32 × 16"
     assert tables.describe_shape([1024]) == "1,024"
     assert tables.describe_shape((64, 64, 3)) == "64 × 64 × 3"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0.4, "0 s"), (59.6, "1 min 0 s"), (725, "12 min 5 s"), (4800, "1 h 20 min")]
-)
-def test_durations_are_written_in_two_units(seconds, text):
-    assert tables.describe_duration(seconds) == text
-
-
-def test_a_recipe_names_what_is_on_and_leaves_out_what_is_off():
-    recipe = {"num_epochs": 20, "learning_rate": 0.001, "augmentation": "none", "ema_decay": None, "xla": False}
-    assert tables.describe_recipe(recipe) == "epochs 20, learning rate 0.001"
-    alone = recipe | {"teacher": None, "teacher_share": 0.5}
-    assert tables.describe_recipe(alone) == tables.describe_recipe(recipe)
-    assert tables.describe_recipe(alone | {"teacher": "cnn_4"}).endswith("teacher cnn_4, teacher share 0.5")
-
-
-def test_the_card_holds_what_the_manifest_recorded(tmp_path, evaluation):
-    manifest = write_artifact(tmp_path, "vgg16_cbam").manifest
-    rows = tables.card_rows(manifest, CATALOG["vgg16_cbam"], evaluation)
-    assert "fitted" in rows["Network"].lower(), "how the layers are known is said"
-    assert rows["MD5 of the data"] == "0" * 32 and "synthetic answers" in rows["Data"]
-    assert "11,959 train" in rows["Data"]
-    assert rows["Training time"] == "25 s for 5 epochs" and rows["Kept epoch"].startswith("4")
-    assert rows["Temperature"].startswith("1.000") and rows["Seed"] == "0"
-    assert "numpy" in rows["Backend"] and rows["Trained"] == "2026-01-01 00:00:00 UTC"
-    assert "Weakest class: monocyte" in rows["Known weak spots"]
-    assert "Notes" not in rows
-
-
-def test_a_network_that_left_the_catalog_still_has_a_card(tmp_path, evaluation):
-    manifest = write_artifact(tmp_path, "gone").manifest
-    assert tables.card_rows(manifest, None, evaluation)["Network"] == "gone"

@@ -1,0 +1,151 @@
+"""A model's card: what it is, how it came about, how it stands against the study, what it is for."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bloodcell.artifact import Artifact, Manifest
+from bloodcell.artifact.store import Shelf
+from bloodcell.artifact.trials import complete_recipe, find_repeats, find_variants
+from bloodcell.evaluation import Evaluation
+from bloodcell.models.catalog import ModelSpec
+from bloodcell.views.quantities import MISSING, megabytes, percent, percent_interval, points
+from bloodcell.views.tables_evaluation import describe_shape, find_weak_spots
+
+STUDY_LEARNING_RATE = 1e-3
+"""The one learning rate that the study publishes, that of Adam."""
+
+FIDELITY: dict[str, str] = {
+    "reconstructed": "Layers reconstructed from the study's text and its parameter counts",
+    "fitted": "Layers fitted: one of several designs that give the study's parameter counts",
+    "own design": "A network of this project, not of the study",
+}
+
+
+def card_rows(manifest: Manifest, spec: ModelSpec | None, evaluation: Evaluation) -> dict[str, str]:
+    """Return the model's card as label -> text, in the order it is read.
+
+    Args:
+        manifest: What the artifact recorded.
+        spec: Its row of the catalog, or None if the catalog no longer has it.
+        evaluation: Numbers of the split that the reader looks at.
+    """
+    dataset = manifest.dataset
+    counts = ", ".join(f"{count:,} {split}" for split, count in dataset.get("num_images", {}).items())
+    low, high = evaluation.accuracy_interval
+    rows = {
+        "Network": f"{spec.description} {FIDELITY.get(spec.fidelity, spec.fidelity)}." if spec else manifest.name,
+        "Accuracy": f"{percent_interval(evaluation.accuracy, low, high, 2)} on {evaluation.n:,} images",
+        "Recipe": f"{manifest.recipe_name}: {describe_recipe(manifest.recipe)}",
+        "Seed": str(manifest.seed),
+        "Data": f"{dataset.get('label', MISSING)} ({counts})" if counts else str(dataset.get("label", MISSING)),
+        "MD5 of the data": str(dataset.get("md5") or MISSING),
+        "Training time": f"{describe_duration(manifest.duration_s)} for {manifest.num_epochs} epochs",
+        "Kept epoch": f"{manifest.best_epoch}, the best on val",
+        "Device": manifest.device,
+        "Backend": f"{manifest.backend} · {describe_versions(manifest.versions)}",
+        "Trained": manifest.created.replace("T", " ").split(".")[0].removesuffix("+00:00").removesuffix("Z") + " UTC",
+        "Temperature": f"{manifest.temperature:.3f}, fitted on val; every probability is softmax(logits / temperature)",
+        "Size": f"{manifest.parameters:,} parameters ({manifest.trainable_parameters:,} trainable), "
+        f"{megabytes(manifest.weights_bytes_float32 / 1024**2)} as float32, "
+        f"{megabytes(manifest.weights_bytes_stored / 1024**2)} as stored",
+        "Input": f"{describe_shape(manifest.input_shape)} pixels, values "
+        f"{manifest.input_range[0]:g} to {manifest.input_range[1]:g}",
+        "Known weak spots": " ".join(find_weak_spots(evaluation)),
+        "Intended use": manifest.intended_use,
+    }
+    if manifest.notes:
+        rows["Notes"] = " ".join(manifest.notes)
+    return rows
+
+
+def describe_recipe(recipe: Mapping[str, Any]) -> str:
+    """Return a recipe's settings that are on, such as "optimizer adam, learning rate 0.001, …"."""
+    parts = []
+    for key, value in recipe.items():
+        if value is None or value is False or value == 0 or value == "none":
+            continue
+        if key == "teacher_share" and not recipe.get("teacher"):
+            continue
+        written = f"{value:g}" if isinstance(value, float) else str(value)
+        if key != "teacher":  # which is a name
+            written = written.replace("_", " ")
+        parts.append(f"{key.removeprefix('num_').replace('_', ' ')} {written}")
+    return ", ".join(parts)
+
+
+def describe_versions(versions: Mapping[str, str]) -> str:
+    """Return package versions, such as "keras 3.15.0, tensorflow 2.21.0"."""
+    return ", ".join(f"{name} {version}" for name, version in versions.items())
+
+
+def describe_duration(seconds: float) -> str:
+    """Return a duration in the two largest units, such as "12 min 5 s" or "1 h 20 min"."""
+    total = round(seconds)
+    hours, minutes, rest = total // 3600, total // 60 % 60, total % 60
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def study_rows(artifact: Artifact, published: float | None, shelf: Shelf) -> dict[str, str]:
+    """Return what a card says of other trainings of the network: the study's, those of other seeds, and those changed.
+
+    Args:
+        artifact: The card's model.
+        published: The study's accuracy on test, in [0, 1]; None where it published none.
+        shelf: Everything trained, the runs among it.
+    """
+    rows = {}
+    if published is not None and artifact.name == artifact.model_name:
+        rows["Against the study"] = describe_against_study(artifact, published)
+    repeats = [one for one in find_repeats(shelf, artifact.name) if one.name != artifact.name]
+    if repeats:
+        rows["Other seeds"] = "; ".join(f"seed {one.manifest.seed}: {_accuracies(one)}" for one in repeats)
+    variants = find_variants(shelf, artifact.name)
+    if variants:
+        rows["Changed alone"] = "; ".join(
+            f"{_describe_change(artifact, one, field)}: {_accuracies(one)}" for one, field in variants
+        )
+    return rows
+
+
+def describe_against_study(artifact: Artifact, published: float) -> str:
+    """Return how far a model's test accuracy is from the published one, and what was chosen where the study is silent.
+
+    Args:
+        published: In [0, 1].
+    """
+    accuracy = float(artifact.load_evaluation("test")["accuracy"])
+    recipe = complete_recipe(artifact.manifest.recipe)
+    choices = [f"{recipe['batch_size']} images per step"]
+    if recipe["schedule"] == "cosine":
+        choices.append("a learning rate that falls to zero along a cosine")
+    if recipe["optimizer"] == "adam" and recipe["learning_rate"] != STUDY_LEARNING_RATE:
+        choices.append(f"a learning rate of {recipe['learning_rate']:g} in place of {STUDY_LEARNING_RATE:g}")
+    elif recipe["optimizer"] == "sgd":
+        choices.append(f"a learning rate of {recipe['learning_rate']:g}")
+    if recipe["warmup_epochs"]:
+        choices.append("a warm-up")
+    if recipe["clip_norm"] is not None:
+        choices.append("clipped gradients")
+    choices += ["kernels that start from He et al. 2015", "the epoch that is best on val"]
+    return (
+        f"{percent(accuracy, 2)} on test, {percent(published, 2)} published: {points(accuracy - published)}. Chosen "
+        f"here where the study is silent: {', '.join(choices)}. What each of them adds is known only where it was "
+        "changed alone."
+    )
+
+
+def _describe_change(artifact: Artifact, variant: Artifact, field: str) -> str:
+    old, new = (complete_recipe(one.manifest.recipe)[field] for one in (artifact, variant))
+    name = field.removeprefix("num_").replace("_", " ")
+    return f"{name} {_write(new)} in place of {_write(old)}"
+
+
+def _write(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value).lower().replace("_", " ")
+
+
+def _accuracies(one: Artifact) -> str:
+    val, test = (percent(float(one.load_evaluation(split)["accuracy"]), 2) for split in ("val", "test"))
+    return f"{val} on val, {test} on test"
