@@ -319,7 +319,9 @@ def _train_and_store(run: LiveRun) -> str:
     hooks: dict[str, Callable[..., Any]] = {
         name: getattr(watcher, name) for name in ("on_model", "on_epoch", "on_batch", "should_end")
     }
-    result = train(request.model, recipe, train_split, val_split, seed=request.seed, directory=run.folder, **hooks)
+    result = train(
+        request.model, recipe, train_split, val_split, seed=request.seed, directory=run.folder, teacher=None, **hooks
+    )
     watcher.say(TESTING)
     notes = [f"Trained from the Train page, on {num_images:,} of {train_split.num_images:,} training images."]
     if len(result.history) < recipe.num_epochs:

@@ -26,6 +26,7 @@ from bloodcell.artifact import (
     load_own_artifact,
     publish_artifact,
 )
+from bloodcell.artifact.store import WEIGHTS_FILE
 from bloodcell.artifact.weights import fill_weights, serialize_weights
 from bloodcell.dataset import (
     CLASS_NAMES,
@@ -58,11 +59,11 @@ from bloodcell.training import (
     recipe_for,
     train,
 )
+from bloodcell.training.targets import Teacher
 
 if TYPE_CHECKING:
     import keras
 
-    from bloodcell.training.feed import Teacher
     from bloodcell.training.trainer import OnBatch, OnEpoch
 
 logger = logging.getLogger(__name__)
@@ -130,7 +131,7 @@ def load_or_train(
             "end. Choose another recipe."
         )
     train_split, val_split = train_split or load_split("train"), load_split("val")
-    teacher, notes = (None, ()) if recipe.teacher is None else _find_teacher(recipe.teacher, full_name)
+    teacher = None if recipe.teacher is None else _find_teacher(recipe.teacher, full_name, own)
     result = train(
         model_name, recipe, train_split, val_split, seed=seed, on_epoch=on_epoch, on_batch=on_batch, teacher=teacher
     )
@@ -144,10 +145,10 @@ def load_or_train(
         train_split,
         val_split,
         own=own,
-        notes=notes,
+        notes=() if teacher is None else (_describe_teacher(teacher, recipe),),
         added_set=added_set,
     )
-    checkpoint_path(model_name, recipe, seed, train_split).unlink(missing_ok=True)
+    checkpoint_path(model_name, recipe, seed, train_split, teacher=teacher).unlink(missing_ok=True)
     return attach_litert(artifact) if kind == "artifact" else artifact
 
 
@@ -204,7 +205,7 @@ def publish_training(
         backend=result.backend,
         versions=_versions(),
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        command=_command(name, kind, recipe_name, recipe, seed, own, added_set),
+        command=_command(name, kind, recipe_name, recipe, seed, own, added_set, result.backend),
         notes=notes,
     )
     artifact = publish_artifact(
@@ -218,22 +219,36 @@ def publish_training(
     return replace(artifact, own=own)
 
 
-def _find_teacher(name: str, student: str) -> tuple[Teacher, tuple[str, ...]]:
-    """Return what gives the probabilities of the artifact `name`, at temperature 1, and what a card says of it."""
+def _find_teacher(name: str, student: str, own: bool) -> Teacher:
+    """Return an artifact as teacher, whose probabilities are those at temperature 1; an own model can be one's own."""
     if name == student:
         raise TrainingError(f"{name} cannot be its own teacher. Give the training a tag, such as {name}.student.")
     try:
-        artifact = load_artifact(name)
+        artifact = _load_teacher(name, own)
         answers = answers_model(load_model(artifact))
     except ArtifactError as error:
-        raise TrainingError(f"The teacher {name} cannot be read. {error}") from error
+        reach = "" if own else " A model of your own can teach another of your own, with --own."
+        raise TrainingError(f"The teacher {name} cannot be read. {error}{reach}") from error
 
-    def teach(inputs: np.ndarray) -> np.ndarray:
+    def answer(inputs: np.ndarray) -> np.ndarray:
         logits = np.asarray(answers.predict_on_batch(inputs), np.float32)[:, : len(CLASS_NAMES)]
         return softmax(logits, 1.0).astype(np.float32)
 
-    note = f"It learned from the answers of {name} (fingerprint {artifact.fingerprint[:12]}) beside the labels."
-    return teach, (note,)
+    return Teacher(name, artifact.manifest.files[WEIGHTS_FILE], answer)
+
+
+def _load_teacher(name: str, own: bool) -> Artifact:
+    try:
+        return load_artifact(name)
+    except ArtifactNotFoundError:
+        if not own:
+            raise
+        return load_own_artifact(name)
+
+
+def _describe_teacher(teacher: Teacher, recipe: TrainingRecipe) -> str:
+    what = "alone" if recipe.teacher_share == 1 else f"and the labels, {100 * recipe.teacher_share:g} % from the former"
+    return f"It learned from the answers of {teacher.name} (weights {teacher.digest[:12]}) {what}."
 
 
 def predict_split(model: keras.Model, split: Split) -> Predictions:
@@ -344,7 +359,7 @@ def _check_same(existing: Artifact, asked: dict[str, Any], changes: dict[str, An
         if value is not None and getattr(manifest, key) != value
     ]
     for field, value in changes.items():
-        there = manifest.recipe.get(field)
+        there = manifest.recipe.get(field, getattr(TrainingRecipe(), field))  # a field that came later
         if there != value:
             is_epochs = field == "num_epochs"
             differing.append(f"{there} epochs, not {value}" if is_epochs else f"{field} {there}, not {value}")
@@ -407,10 +422,24 @@ def _versions() -> dict[str, str]:
 
 
 def _command(
-    name: str, kind: str, recipe_name: str, recipe: TrainingRecipe, seed: int, own: bool, added_set: Path | None
+    name: str,
+    kind: str,
+    recipe_name: str,
+    recipe: TrainingRecipe,
+    seed: int,
+    own: bool,
+    added_set: Path | None,
+    backend: str,
 ) -> str:
     model_name = graph_of(name)
-    words = ["./dev python -m bloodcell train", name if kind == "artifact" else model_name]
+    base, tag = name, ""
+    if kind == "run":
+        base, tag = model_name, name.removeprefix(f"{model_name}.")
+        if own:  # whose name has a tag of its own before the run's
+            first, _, tag = tag.partition(".")
+            base = f"{model_name}.{first}"
+    words = [] if backend == "tensorflow" else [f"KERAS_BACKEND={backend}"]
+    words += ["./dev python -m bloodcell train", base]
     if recipe_for(model_name)[0] != recipe_name:
         words.append(f"--recipe {recipe_name}")
     if recipe.num_epochs != RECIPES[recipe_name].num_epochs:
@@ -420,8 +449,8 @@ def _command(
     words.append(f"--seed {seed}")
     if added_set is not None:
         words.append(f"--add {shlex.quote(added_set.name)}")  # not its folder, which is nobody else's business
-    if kind == "run":
-        words.append(f"--run {name.removeprefix(f'{model_name}.')}")
+    if tag:
+        words.append(f"--run {tag}")
     if own:
         words.append("--own")
     return " ".join([*words, "--force"])

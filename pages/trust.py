@@ -46,14 +46,14 @@ NEVER_SEEN = (
     "parasite, a damaged or an unusual cell is none of the eight: it is refused, or it gets one of their names. "
     "Nothing here finds disease, and no figure on this page says how often a blast would be refused."
 )
-HOW = f"""
+HOW = """
 - **Answered**: all three guards let the image by and one type remains possible. **Right**: the answer is the label.
   Behind every share stand its counts; intervals are Wilson's, 95 % (Wilson 1927).
 - **The pixels**: 36 numbers on colours, layout and detail, their density under a mixture of Gaussians fitted on train;
   the limit lets 99.9 % of val by. **The features**: Mahalanobis distance to the nearest class mean (Lee et al. 2018);
   the limit lets 99.9 % of val by. Networks that do not pool a last feature map go without this look.
 - **Possible types**: split conformal prediction (Vovk et al. 2005; sets as in Sadinle et al. 2019) on probabilities
-  averaged over the eight symmetric views, calibrated on val. At {100 * COVERAGE:g} % coverage the set of a new cell
+  averaged over the eight symmetric views, calibrated on val. At {coverage} % coverage the set of a new cell
   *of the same kind* holds the right type with at least that probability, over all types together; a single type can lie
   below.
 - Limits were chosen on val alone. Foreign fields and pictures without a cell set none.
@@ -81,6 +81,12 @@ def show_origin(record: Record) -> None:
     elif cache.default_model() != name:
         st.warning(
             f"These numbers are those of **{name}**; the default model is now **{cache.default_model()}**.",
+            icon=":material/history:",
+        )
+    elif "coverage" in record and record["coverage"] != COVERAGE:
+        st.warning(
+            f"These numbers were measured at {100 * record['coverage']:g} % coverage; Classify starts with "
+            f"{100 * COVERAGE:g} % now: measure again to renew them.",
             icon=":material/history:",
         )
     st.caption(f":material/database: {name}, measured {record['date'][:10]} on {record['dataset']['label']}.")
@@ -179,7 +185,9 @@ def show_coverage(record: Record) -> None:
     st.header("Does the set of possible types hold the right one?", anchor=False)
     offered = {f"{one['coverage']:g}": f"{100 * one['coverage']:g} %" for one in record["coverages"]}
     promise = "Promised share of cells whose set of possible types holds the right one"
-    chosen = float(remembered_segments("Coverage", offered, "trust_coverage", promise, default=f"{COVERAGE:g}"))
+    own = f"{record['coverage']:g}"
+    default = own if own in offered else next(iter(offered))
+    chosen = float(remembered_segments("Coverage", offered, "trust_coverage", promise, default=default))
     table = tables.coverage_table(record, chosen)
     total = table.iloc[-1]
     left, right = st.columns([3, 2], gap="medium")
@@ -395,5 +403,5 @@ if spoiled is None:
 else:
     show_spoiled(spoiled)
 show_unseen()
-how_computed(HOW)
+how_computed(HOW.format(coverage=f"{100 * trust['coverage']:g}"))
 research_use_notice()

@@ -79,13 +79,13 @@ def find_repeats(shelf: Shelf, name: str) -> tuple[Artifact, ...]:
     artifact = shelf.artifacts.get(name)
     if artifact is None:
         return ()
-    own, md5 = complete_recipe(artifact.manifest.recipe), artifact.manifest.dataset["md5"]
+    own, data = complete_recipe(artifact.manifest.recipe), trained_on(artifact)
     by_seed = {
         run.manifest.seed: run
         for run in shelf.runs.values()
         if run.model_name == artifact.model_name
         and complete_recipe(run.manifest.recipe) == own
-        and run.manifest.dataset["md5"] == md5
+        and trained_on(run) == data
     }
     by_seed[artifact.manifest.seed] = artifact
     return tuple(by_seed[seed] for seed in sorted(by_seed))
@@ -94,6 +94,8 @@ def find_repeats(shelf: Shelf, name: str) -> tuple[Artifact, ...]:
 def find_variants(shelf: Shelf, name: str) -> list[tuple[Artifact, str]]:
     """Return every run that differs from an artifact in one field of the recipe alone, with that field.
 
+    Seed, data and backend are the artifact's: another backend begins elsewhere, whatever the seed.
+
     Args:
         shelf: Everything trained.
         name: Name of an artifact; without it on the shelf there are no variants of it.
@@ -101,14 +103,17 @@ def find_variants(shelf: Shelf, name: str) -> list[tuple[Artifact, str]]:
     artifact = shelf.artifacts.get(name)
     if artifact is None:
         return []
-    own, md5 = complete_recipe(artifact.manifest.recipe), artifact.manifest.dataset["md5"]
+    own, data = complete_recipe(artifact.manifest.recipe), trained_on(artifact)
     found = []
     for run in shelf.runs.values():
-        if run.model_name != artifact.model_name or run.manifest.seed != artifact.manifest.seed:
+        there, here = ((one.model_name, one.manifest.seed, one.manifest.backend) for one in (run, artifact))
+        if there != here or trained_on(run) != data:
             continue
         other = complete_recipe(run.manifest.recipe)
         changed = [field for field in own if other.get(field) != own[field]]
-        if len(changed) == 1 and run.manifest.dataset["md5"] == md5:
+        if "teacher" in changed and None in (own["teacher"], other["teacher"]):
+            changed = [field for field in changed if field != "teacher_share"]
+        if len(changed) == 1:
             found.append((run, changed[0]))
     return sorted(found, key=lambda one: (one[1], one[0].name))
 
@@ -120,7 +125,16 @@ def complete_recipe(recipe: Mapping[str, Any]) -> dict[str, Any]:
         recipe: As a manifest records it.
     """
     defaults = {field.name: field.default for field in fields(TrainingRecipe)}
-    return {key: value for key, value in (defaults | dict(recipe)).items() if key not in SPEED_ALONE}
+    whole = {key: value for key, value in (defaults | dict(recipe)).items() if key not in SPEED_ALONE}
+    if whole["teacher"] is None:  # whatever its share would be
+        whole["teacher_share"] = defaults["teacher_share"]
+    return whole
+
+
+def trained_on(training: Artifact) -> str | None:
+    """Return the MD5 of what a training learned from: that of the file, or of the file and the cells added to it."""
+    dataset = training.manifest.dataset
+    return dataset.get("train_md5") or dataset.get("md5")
 
 
 def count_epochs(training: Artifact) -> tuple[int, int]:
@@ -156,6 +170,6 @@ def _differing(artifact: Artifact, trial: Trial, wanted: Mapping[str, Any], data
     ]
     if manifest.seed != trial.seed:
         words.append(f"seed {manifest.seed}, not {trial.seed}")
-    if dataset_md5 is not None and manifest.dataset["md5"] != dataset_md5:
+    if dataset_md5 is not None and trained_on(artifact) != dataset_md5:
         words.append("another dataset")
     return " and ".join(words)

@@ -158,7 +158,7 @@ def measure_unseen(options: argparse.Namespace) -> int:
     from bloodcell.training import recipe_for, train
 
     recipe_name, recipe = recipe_for(options.model)
-    recipe = recipe.replace(num_epochs=options.epochs)
+    recipe = recipe.replace(num_epochs=options.epochs, teacher=None)  # who has seen the type cannot teach here
     splits = {name: load_split(name) for name in ("train", "val", "test")}
     types = []
     for label, name in enumerate(CLASS_NAMES):

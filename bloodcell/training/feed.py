@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -13,13 +13,10 @@ import numpy as np
 from bloodcell.dataset import prepare_images
 from bloodcell.training.augmentation import Augmentation, epoch_order
 from bloodcell.training.recipes import TrainingRecipe
+from bloodcell.training.targets import Teacher
 
 if TYPE_CHECKING:
     from bloodcell.training.trainer import OnBatch
-
-
-Teacher = Callable[[np.ndarray], np.ndarray]
-"""From prepared images, (n, 64, 64, 3) float32, to probabilities of the classes, (n, 8) float32."""
 
 
 class EpochFeed(keras.utils.PyDataset):
@@ -82,7 +79,7 @@ class EpochFeed(keras.utils.PyDataset):
         inputs, targets = self._show(index), self._targets[self._rows(index)]
         if self._teacher is None:
             return inputs, targets
-        answers = self._teacher(inputs)
+        answers = self._teacher.answer(inputs)
         mixed = targets.copy()
         classes = mixed[:, : answers.shape[1]]  # what a network is asked on finer types stays
         classes += np.float32(self._teacher_share) * (answers - classes)

@@ -92,6 +92,7 @@ class LiveRequest:
             compute_dtype="float32",
             xla=False,
             norm_momentum=NORM_MOMENTUM,
+            teacher=None,
         )
 
 

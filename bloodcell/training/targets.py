@@ -6,6 +6,8 @@ is as probable as its class times its share within the class, so -log of it is t
 the share; an image without a subtype adds none, which is -log of the summed probability over the types that it may be.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,21 @@ from bloodcell.errors import TrainingError
 
 Tensor = Any  # of the Keras backend in use
 NUM_CLASSES = len(CLASS_NAMES)
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A trained network whose answers become a share of the targets.
+
+    Attributes:
+        name: Its artifact.
+        digest: SHA-256 of its stored weights, 64 hexadecimal digits.
+        answer: From prepared images, (n, 64, 64, 3) float32, to probabilities of the classes, (n, 8) float32.
+    """
+
+    name: str
+    digest: str
+    answer: Callable[[np.ndarray], np.ndarray]
 
 
 def make_targets(labels: np.ndarray, finer: np.ndarray | None = None) -> np.ndarray:

@@ -27,12 +27,12 @@ from bloodcell.training.augmentation import AUGMENTATIONS, epoch_order
 from bloodcell.training.averaging import NUM_IMAGES, averaged_weights
 from bloodcell.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from bloodcell.training.recipes import TrainingRecipe
-from bloodcell.training.targets import NUM_CLASSES, accuracy, hierarchical_loss, make_targets
+from bloodcell.training.targets import NUM_CLASSES, Teacher, accuracy, hierarchical_loss, make_targets
 
 if TYPE_CHECKING:
     import keras
 
-    from bloodcell.training.feed import EpochFeed, Teacher
+    from bloodcell.training.feed import EpochFeed
 
 OnEpoch = Callable[[dict[str, float]], None]
 OnBatch = Callable[[int, int, dict[str, float]], None]
@@ -101,7 +101,7 @@ def train(
     finer = find_subtypes(train_split)[: recipe.max_images] if answers.output.shape[-1] > NUM_CLASSES else None
     targets = make_targets(labels, finer)
     _compile(answers, recipe, num_steps_per_epoch=_num_steps(labels, recipe, seed))
-    checkpoint = checkpoint_path(model_name, recipe, seed, train_split, directory)
+    checkpoint = checkpoint_path(model_name, recipe, seed, train_split, directory, teacher)
     with _alone(checkpoint, model_name):
         progress = load_checkpoint(checkpoint, answers) or Progress([], 0, [], 0.0)
         if on_model:
@@ -150,16 +150,27 @@ def compute_logits(model: keras.Model, images: np.ndarray, batch_size: int = 256
 
 
 def checkpoint_path(
-    model_name: str, recipe: TrainingRecipe, seed: int, train_split: Split, directory: Path | None = None
+    model_name: str,
+    recipe: TrainingRecipe,
+    seed: int,
+    train_split: Split,
+    directory: Path | None = None,
+    teacher: Teacher | None = None,
 ) -> Path:
-    """Return where this training's checkpoint lies; another recipe, seed or dataset has another place."""
+    """Return where this training's checkpoint lies; another recipe, seed, dataset, teacher or backend has another."""
+    import keras
+
     fields = asdict(recipe)
     if recipe.norm_momentum is None:  # a field that came later: older checkpoints keep their place
         del fields["norm_momentum"]
     if recipe.teacher is None:
         del fields["teacher"], fields["teacher_share"]
-    identity = json.dumps([fields, seed, train_split.identity.md5], sort_keys=True)
-    digest = hashlib.sha256(identity.encode()).hexdigest()[:12]
+    elif teacher is not None:
+        fields["teacher"] = teacher.digest
+    identity = [fields, seed, train_split.identity.md5]
+    if keras.backend.backend() != "tensorflow":
+        identity.append(keras.backend.backend())
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
     return (directory or cache_directory() / "training") / f"{model_name}-s{seed}-{digest}.npz"
 
 

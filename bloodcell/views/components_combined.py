@@ -1,10 +1,14 @@
 """Whether a model's probabilities differ from perfect ones, and what more than one look at a cell brings."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import streamlit as st
 
+from bloodcell.artifact import Shelf
 from bloodcell.evaluation import CalibrationTest, compare_with_perfect
-from bloodcell.inference.combined import COMBINED_FILE
+from bloodcell.inference.combined import COMBINED_FILE, find_seeds
 from bloodcell.views import cache
 from bloodcell.views.components import download_csv
 from bloodcell.views.quantities import percent
@@ -68,7 +72,23 @@ def show_combined(name: str, key: str) -> None:
         key=f"{key}_looks",
         alt=f"Accuracy of {name} with one pass, eight views and several seeds",
     )
+    if not knows_all_seeds(row, cache.load_shelf()):
+        st.caption(
+            f":material/history: Other seeds were trained since this was measured: `measure combined {name}` renews it."
+        )
     download_csv(table, f"{name}_looks", key=f"{key}_looks_csv")
+
+
+def knows_all_seeds(row: Mapping[str, Any], shelf: Shelf) -> bool:
+    """Whether a row of the record was measured with the very seeds that are there now.
+
+    Args:
+        row: Of a model on the shelf.
+    """
+    artifact = shelf.artifacts[row["model"]["name"]]
+    measured = {one["name"]: one["fingerprint"] for one in (row["seeds"] or {}).get("members", ())}
+    measured.pop(artifact.name, None)  # whose card may have changed; its weights are looked at elsewhere
+    return measured == {one.name: one.fingerprint for one in find_seeds(artifact, shelf.runs)}
 
 
 @st.cache_data(max_entries=128, show_spinner=False)

@@ -273,9 +273,9 @@ NOT_EVERYTHING = Lesson(
             "compare.py",
             "Accuracy against size and time",
             "The dashed line joins the networks that no other beats in accuracy and cost together. `vgg16_dropout` "
-            "takes {size:vgg16_dropout} for {accuracy:vgg16_dropout}, `hemanet_tiny` {size:hemanet_tiny} for "
-            "{accuracy:hemanet_tiny}.",
-            models=("hemanet_tiny", "vgg16_dropout"),
+            "takes {size:vgg16_dropout} for {accuracy:vgg16_dropout}, `hemanet_nano` {size:hemanet_nano} for "
+            "{accuracy:hemanet_nano}.",
+            models=("hemanet_nano", "vgg16_dropout"),
         ),
         Step(
             "For which cells?",
@@ -368,11 +368,11 @@ SILENCE = Lesson(
             "Scroll to *What if it may say “I do not know”?* How many answers must it give up until hardly any is "
             "wrong?",
             "reports.py",
-            "Risk and coverage of hemanet_tiny",
-            "It is wrong about {errors:hemanet_tiny} test images when it answers all. Refusing the least confident "
+            "Risk and coverage of hemanet_small",
+            "It is wrong about {errors:hemanet_small} test images when it answers all. Refusing the least confident "
             "ones first takes the errors away fastest, if its confidence can be believed.",
-            {"reports_model": "hemanet_tiny"},
-            models=("hemanet_tiny",),
+            {"reports_model": "hemanet_small"},
+            models=("hemanet_small",),
         ),
         Step(
             "Confidence is not enough",
@@ -381,8 +381,8 @@ SILENCE = Lesson(
             "Give it something that is no cell",
             "A softmax always adds up to one: it names one of eight types for anything. So a guard looks at the image "
             "first, and refuses what is unlike the cells of the training, whatever the network's confidence.",
-            {"models": ("hemanet_tiny",)},
-            models=("hemanet_tiny",),
+            {"models": ("hemanet_small",)},
+            models=("hemanet_small",),
         ),
         Step(
             "How often it is silent, and right",

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bloodcell.artifact import Artifact, Shelf
-from bloodcell.artifact.trials import complete_recipe
+from bloodcell.artifact.trials import complete_recipe, trained_on
 from bloodcell.evaluation.repeated import Change, Repeated
 from bloodcell.models.catalog import CATALOG, name_of
 from bloodcell.models.combinations import ATTENTIONS, DEPTHS, DROPOUTS, PENALTIES, Combination, all_combinations
@@ -124,8 +124,7 @@ def group_trainings(shelf: Shelf) -> dict[str, dict[str, tuple[Artifact, ...]]]:
 
 def describe_settings(artifact: Artifact) -> str:
     """Return what a training was made with besides graph and seed: the whole recipe, and the data."""
-    manifest = artifact.manifest
-    return json.dumps([complete_recipe(manifest.recipe), manifest.dataset.get("md5")], sort_keys=True)
+    return json.dumps([complete_recipe(artifact.manifest.recipe), trained_on(artifact)], sort_keys=True)
 
 
 def find_trained(shelf: Shelf, base: Combination) -> dict[str, Trained]:

@@ -5,9 +5,10 @@ from typing import Any
 
 from bloodcell.artifact import Artifact, Manifest
 from bloodcell.artifact.store import Shelf
-from bloodcell.artifact.trials import complete_recipe, find_repeats, find_variants
+from bloodcell.artifact.trials import complete_recipe, count_epochs, find_repeats, find_variants
 from bloodcell.evaluation import Evaluation
 from bloodcell.models.catalog import ModelSpec
+from bloodcell.views.findings import write_setting
 from bloodcell.views.quantities import MISSING, megabytes, percent, percent_interval, points
 from bloodcell.views.tables_evaluation import describe_shape, find_weak_spots
 
@@ -103,9 +104,8 @@ def study_rows(artifact: Artifact, published: float | None, shelf: Shelf) -> dic
         rows["Other seeds"] = "; ".join(f"seed {one.manifest.seed}: {_accuracies(one)}" for one in repeats)
     variants = find_variants(shelf, artifact.name)
     if variants:
-        rows["Changed alone"] = "; ".join(
-            f"{_describe_change(artifact, one, field)}: {_accuracies(one)}" for one, field in variants
-        )
+        changes = "; ".join(f"{_describe_change(artifact, one, field)}: {_accuracies(one)}" for one, field in variants)
+        rows["Changed alone"] = f"{changes}. The same seed once each, so that tenths of a point are no evidence."
     return rows
 
 
@@ -118,32 +118,34 @@ def describe_against_study(artifact: Artifact, published: float) -> str:
     accuracy = float(artifact.load_evaluation("test")["accuracy"])
     recipe = complete_recipe(artifact.manifest.recipe)
     choices = [f"{recipe['batch_size']} images per step"]
-    if recipe["schedule"] == "cosine":
-        choices.append("a learning rate that falls to zero along a cosine")
-    if recipe["optimizer"] == "adam" and recipe["learning_rate"] != STUDY_LEARNING_RATE:
-        choices.append(f"a learning rate of {recipe['learning_rate']:g} in place of {STUDY_LEARNING_RATE:g}")
-    elif recipe["optimizer"] == "sgd":
+    other = ""
+    if recipe["optimizer"] == "sgd":  # with cosine decay, as published
         choices.append(f"a learning rate of {recipe['learning_rate']:g}")
+    else:
+        if recipe["schedule"] == "cosine":
+            choices.append("a learning rate that falls to zero along a cosine")
+        if recipe["learning_rate"] != STUDY_LEARNING_RATE:
+            other = f" Otherwise than in the study: a learning rate of {recipe['learning_rate']:g}, not "
+            other += f"{STUDY_LEARNING_RATE:g}."
     if recipe["warmup_epochs"]:
         choices.append("a warm-up")
     if recipe["clip_norm"] is not None:
         choices.append("clipped gradients")
     choices += ["kernels that start from He et al. 2015", "the epoch that is best on val"]
+    asked, planned = count_epochs(artifact)
+    shortened = f" Trained for {asked} of the {planned} epochs of its recipe." if asked < planned else ""
     return (
         f"{percent(accuracy, 2)} on test, {percent(published, 2)} published: {points(accuracy - published)}. Chosen "
-        f"here where the study is silent: {', '.join(choices)}. What each of them adds is known only where it was "
-        "changed alone."
+        f"here where the study is silent: {', '.join(choices)}.{other}{shortened} What each of them adds is known only "
+        "where it was changed alone."
     )
 
 
 def _describe_change(artifact: Artifact, variant: Artifact, field: str) -> str:
     old, new = (complete_recipe(one.manifest.recipe)[field] for one in (artifact, variant))
     name = field.removeprefix("num_").replace("_", " ")
-    return f"{name} {_write(new)} in place of {_write(old)}"
-
-
-def _write(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value).lower().replace("_", " ")
+    old, new = (write_setting(one, is_name=field == "teacher") for one in (old, new))
+    return f"{name} {new} in place of {old}"
 
 
 def _accuracies(one: Artifact) -> str:

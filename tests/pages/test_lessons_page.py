@@ -29,7 +29,7 @@ def shelf(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("shelf") / "artifacts"
     write_shelf(folder)
-    for name in ("cnn_bn", "cnn_dropout40", "hemanet_tiny"):
+    for name in ("cnn_bn", "cnn_dropout40", "hemanet_nano", "hemanet_small", "hemanet_tiny"):
         write_artifact(folder, name)
     return folder
 

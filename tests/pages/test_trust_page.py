@@ -1,5 +1,6 @@
 """The Trust page: whole, with records missing, out of date, with and without the cells behind the numbers."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -69,8 +70,20 @@ def test_another_coverage_can_be_chosen_and_linked(shelf):
         tables = [frame.value for frame in at.dataframe if "held" in frame.value and "type" in frame.value]
         return int(tables[0].set_index("type").loc["all", "held"])
 
-    assert held(open_trust()) == 795
+    assert held(open_trust()) == round(trust.COVERAGE * 800)
     assert held(open_trust(trust_coverage="0.95")) == 760
+
+
+def test_a_record_of_another_coverage_is_shown_as_such(shelf):
+    path = shelf / trust.TRUST_FILE
+    record = json.loads(path.read_text())
+    record["coverage"] = 0.97
+    record["coverages"] = [one for one in record["coverages"] if one["coverage"] != trust.COVERAGE]
+    path.write_text(json.dumps(record))
+    at = open_trust()
+    assert not at.exception
+    assert any("measured at 97 % coverage" in one.value for one in at.warning)
+    assert any("At 97 % coverage the set" in one.value for one in at.markdown)
 
 
 def test_without_any_record_the_commands_stand_there(shelf):

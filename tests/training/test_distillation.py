@@ -10,7 +10,7 @@ from bloodcell.pipeline import load_or_train
 from bloodcell.training import TrainingRecipe, parse_changes, train
 from bloodcell.training.augmentation import AUGMENTATIONS
 from bloodcell.training.feed import EpochFeed
-from bloodcell.training.targets import make_targets
+from bloodcell.training.targets import Teacher, make_targets
 from bloodcell.training.trainer import checkpoint_path
 
 SHORT = TrainingRecipe(num_epochs=2, batch_size=16, learning_rate=3e-3, patience=None, augmentation="symmetries_shift")
@@ -34,7 +34,9 @@ def test_a_batch_asks_for_labels_and_the_teachers_answers_to_its_own_images(smal
 
     plain, plain_targets = make_feed(split, SHORT)[0]
     before = make_targets(split.labels)
-    inputs, targets = make_feed(split, SHORT.replace(teacher="any", teacher_share=0.25), teacher, before)[0]
+    inputs, targets = make_feed(
+        split, SHORT.replace(teacher="any", teacher_share=0.25), Teacher("any", "0", teacher), before
+    )[0]
     np.testing.assert_array_equal(inputs, plain)
     np.testing.assert_array_equal(shown[0], plain)
     np.testing.assert_allclose(targets, 0.75 * plain_targets + 0.25 * teacher(plain), atol=1e-6)
@@ -45,7 +47,7 @@ def test_a_batch_asks_for_labels_and_the_teachers_answers_to_its_own_images(smal
 def test_what_is_asked_on_finer_types_stays(small_dataset):
     split = load_split("train")
     asked = np.concatenate([make_targets(split.labels), np.eye(5, dtype=np.float32)[split.labels % 5]], axis=1)
-    teacher = lambda inputs: np.full((len(inputs), 8), 0.125, np.float32)  # noqa: E731
+    teacher = Teacher("any", "0", lambda inputs: np.full((len(inputs), 8), 0.125, np.float32))
     _, plain = make_feed(split, SHORT, targets=asked)[0]
     _, targets = make_feed(split, SHORT.replace(teacher="any", teacher_share=1.0), teacher, asked)[0]
     np.testing.assert_array_equal(targets[:, 8:], plain[:, 8:])
@@ -57,12 +59,17 @@ def test_a_recipe_and_its_teacher_come_together(small_dataset, tmp_path):
     with pytest.raises(ValueError, match="teacher"):
         train("cnn_4", SHORT.replace(teacher="cnn_3"), *splits, directory=tmp_path)
     with pytest.raises(ValueError, match="teacher"):
-        train("cnn_4", SHORT, *splits, directory=tmp_path, teacher=lambda inputs: inputs)
+        train("cnn_4", SHORT, *splits, directory=tmp_path, teacher=Teacher("cnn_3", "0", lambda inputs: inputs))
     plain, taught = (
         checkpoint_path("cnn_4", one, 0, splits[0], tmp_path) for one in (SHORT, SHORT.replace(teacher="a"))
     )
     assert plain != taught
     assert plain == checkpoint_path("cnn_4", SHORT.replace(teacher_share=0.7), 0, splits[0], tmp_path)
+    by_weights = {
+        checkpoint_path("cnn_4", SHORT.replace(teacher="a"), 0, splits[0], tmp_path, Teacher("a", digest, lambda x: x))
+        for digest in ("0", "1")
+    }
+    assert len(by_weights) == 2, "a teacher that was trained again is another teacher"
 
 
 def test_a_share_is_above_nothing_and_at_most_everything():
@@ -87,7 +94,10 @@ def test_the_road_with_a_teacher(small_dataset, tmp_path, monkeypatch):
         "cnn_4", num_epochs=3, changes={**changes, "teacher": "cnn_3", "teacher_share": 1.0}, run_tag="taught"
     )
     teacher = load_artifact("cnn_3")
-    assert teacher.fingerprint[:12] in " ".join(taught.manifest.notes) and not alone.manifest.notes
+    assert taught.manifest.notes == (
+        f"It learned from the answers of cnn_3 (weights {teacher.manifest.files['weights.safetensors'][:12]}) alone.",
+    )
+    assert not alone.manifest.notes
     assert "--set teacher=cnn_3 --set teacher_share=1.0" in taught.manifest.command
 
     def shares(artifact):
@@ -105,3 +115,16 @@ def test_a_teacher_that_is_not_there_is_one_sentence(small_dataset, tmp_path, mo
         load_or_train("cnn_4", changes={"teacher": "cnn_3"}, run_tag="taught")
     with pytest.raises(TrainingError, match="its own teacher"):
         load_or_train("cnn_4", changes={"teacher": "cnn_4"})
+
+
+def test_an_own_model_teaches_own_models(small_dataset, tmp_path, monkeypatch):
+    for name in ("ARTIFACTS", "CACHE", "HOME"):
+        monkeypatch.setenv(f"BLOODCELL_{name}", str(tmp_path / name.lower()))
+    changes = {"batch_size": 16, "patience": None}
+    load_or_train("cnn_3.mine", num_epochs=1, changes=changes, own=True)
+    taught = {**changes, "teacher": "cnn_3.mine"}
+    with pytest.raises(TrainingError, match="with --own"):
+        load_or_train("cnn_4", num_epochs=1, changes=taught, run_tag="taught")
+    found = load_or_train("cnn_4.mine", num_epochs=1, changes=taught, own=True, run_tag="taught")
+    assert "cnn_3.mine" in found.manifest.notes[0] and "50 % from the former" in found.manifest.notes[0]
+    assert " train cnn_4.mine " in found.manifest.command and "--run taught --own" in found.manifest.command

@@ -66,14 +66,24 @@ def test_the_card_names_seeds_and_what_was_changed_alone(tmp_path):
     write_run(tmp_path, "cnn_4.again", accuracy=0.8, seed=1, recipe=recipe)
     write_run(tmp_path, "cnn_4.constant", accuracy=0.7, recipe=recipe | {"schedule": "constant"})
     write_run(tmp_path, "cnn_4.two", recipe=recipe | {"schedule": "constant", "batch_size": 32})
+    write_run(tmp_path, "cnn_4.jax", recipe=recipe | {"batch_size": 32}, backend="jax")
+    write_run(tmp_path, "cnn_4.same", recipe=recipe | {"teacher": None, "teacher_share": 0.7})
+    write_run(tmp_path, "cnn_4.taught", recipe=recipe | {"teacher": "cnn_bn", "teacher_share": 1.0})
+    added = {"kind": "unknown", "md5": "0" * 32, "label": "synthetic answers", "train_md5": "1" * 32}
+    write_run(tmp_path, "cnn_4.lab", seed=1, recipe=recipe, dataset=added)
     write_run(tmp_path, "cnn_4.seed", seed=2, recipe=recipe | {"batch_size": 32})
     shelf = load_shelf(tmp_path)
-    assert [(one.name, field) for one, field in find_variants(shelf, "cnn_4")] == [("cnn_4.constant", "schedule")]
+    assert [(one.name, field) for one, field in find_variants(shelf, "cnn_4")] == [
+        ("cnn_4.constant", "schedule"),
+        ("cnn_4.taught", "teacher"),
+    ]
     assert find_variants(shelf, "gone") == []
     rows = tables_card.study_rows(shelf.artifacts["cnn_4"], 0.8878, shelf)
     tests = {name: percent(run.load_evaluation("test")["accuracy"], 2) for name, run in shelf.runs.items()}
     assert rows["Changed alone"].startswith("schedule constant in place of cosine:")
     assert tests["cnn_4.constant"] in rows["Changed alone"] and "batch" not in rows["Changed alone"]
+    assert "teacher cnn_bn in place of none" in rows["Changed alone"]
+    assert "seed 2" not in rows["Other seeds"] and rows["Other seeds"].count("seed 1") == 1
     assert rows["Other seeds"].startswith("seed 1:") and tests["cnn_4.again"] in rows["Other seeds"]
     measured = shelf.artifacts["cnn_4"].load_evaluation("test")["accuracy"]
     assert f"{percent(measured, 2)} on test, 88.78 % published: {100 * (measured - 0.8878):+.1f}" in (
@@ -84,10 +94,14 @@ def test_the_card_names_seeds_and_what_was_changed_alone(tmp_path):
 
 def test_what_was_chosen_is_that_of_the_recipe_and_our_own_networks_have_no_study(tmp_path):
     write_artifact(tmp_path, "vgg16_se", recipe=asdict(RECIPES["study_vgg"]))
-    write_artifact(tmp_path, "resnet18", recipe=asdict(RECIPES["study_sgd"].replace(schedule="constant")))
+    write_artifact(
+        tmp_path, "resnet18", recipe=asdict(RECIPES["study_sgd"].replace(num_epochs=10)), recipe_name="study_sgd"
+    )
     shelf = load_shelf(tmp_path)
     deep = tables_card.describe_against_study(shelf.artifacts["vgg16_se"], 0.917)
-    assert "a learning rate of 0.0003 in place of 0.001, a warm-up, clipped gradients" in deep
+    assert "a warm-up, clipped gradients" in deep
+    assert "Otherwise than in the study: a learning rate of 0.0003, not 0.001." in deep
     shallow = tables_card.describe_against_study(shelf.artifacts["resnet18"], 0.9567)
     assert "a learning rate of 0.05" in shallow and "cosine" not in shallow and "clipped" not in shallow
+    assert "10 of the 20 epochs" in shallow and "epochs" not in deep
     assert tables_card.study_rows(shelf.artifacts["vgg16_se"], None, shelf) == {}
