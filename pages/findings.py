@@ -1,5 +1,8 @@
 """What did we learn?"""
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -8,7 +11,7 @@ from bloodcell.dataset import CLASS_NAMES
 from bloodcell.dataset.twins import Twin
 from bloodcell.errors import DatasetError
 from bloodcell.evaluation.ceiling import GOOD_MARGIN, SURE
-from bloodcell.evaluation.evidence import ONE_SEED_LIMIT, SIGNIFICANCE, Evidence, find_evidence
+from bloodcell.evaluation.evidence import NUM_SIGN_FLIPS, ONE_SEED_LIMIT, SIGNIFICANCE, Evidence
 from bloodcell.evaluation.repeated import match_rows
 from bloodcell.models.catalog import CATALOG
 from bloodcell.models.combinations import LADDER
@@ -50,27 +53,29 @@ from bloodcell.views.findings import (
     BASE,
     Finding,
     Network,
+    compare_two,
     describe_accuracy,
     describe_difference,
     describe_no_difference,
 )
 from bloodcell.views.findings_answers import ARM_NAMES, find_steps
 from bloodcell.views.findings_closing import answer_bytes, answer_ceiling
-from bloodcell.views.quantities import MISSING, megabytes, percent
+from bloodcell.views.quantities import MISSING, megabytes, percent, points
 
 STEP, ROW_A, ROW_B, ARMS_OF = "findings_step", "findings_a", "findings_b", "findings_arms"
 CELLS_AT_ONCE = 12
 DEFINITIONS = f"""
 - **Paired difference**: both networks answer the same test images; an image counts where one is right and the other is
-  not. The **interval** is a bootstrap over images, and over seeds where a network has several, 95 %.
+  not. The **interval**, 95 %, is a bootstrap over images, widened by what training again would change: the spread over
+  the seeds of both, moderated (Smyth 2004) by that of all networks and steps here with several seeds, {{spread}}.
 - **p**: McNemar's exact test for one training each. With several seeds an image's difference is a share of trainings,
-  and the test flips the signs of these shares at random, which is McNemar's test where there is one seed.
+  and the test flips the signs of these shares at random, which is McNemar's test where there is one seed: at least
+  1 in {NUM_SIGN_FLIPS:,}. It speaks of these images alone, whatever the seeds.
   **Corrected** by Holm for all comparisons of the same question.
 - **A claim** (▲ or ▼) needs all three: an interval without zero, a corrected p below {SIGNIFICANCE:g}, and a
   difference that training again would not undo: {100 * ONE_SEED_LIMIT:g} points or more where a network was trained
   once, and every seed of the one above every seed of the other. Everything else is "no difference that … can show":
-  not "equal". Where both were trained once, interval and p know the chance of the images alone: a second training may
-  move each by some tenths of a point, which is why more seeds are worth their time.
+  not "equal".
 - **± behind an accuracy over seeds** is their standard deviation; **± behind a difference** half its interval.
 - **Choices are made on validation**: the best deep network, the lightweight one, the good models. Test only judges.
 - **ECE**: mean distance between confidence and accuracy, 15 bins, after the temperature that was fitted on validation.
@@ -311,7 +316,10 @@ def show_rows(evidenced: cache_findings.Evidenced) -> None:
         return
     first, second = evidenced.networks[a], evidenced.networks[b]
     show_settings(first, second)
-    show_comparison(first, second, find_evidence(a, b, first.test, second.test), "findings_rows")
+    num_pairs = math.comb(len(evidenced.networks), 2)
+    one = compare_two(first, second)
+    show_comparison(first, second, replace(one, p_corrected=min(1.0, num_pairs * one.p_value)), "findings_rows")
+    st.caption(f"p is corrected for the {num_pairs} pairs that one may choose from (Bonferroni).")
 
 
 def find_closing() -> tuple[Finding, Finding]:
@@ -330,7 +338,7 @@ def load_twins_if_here() -> list[tuple[Twin, ...]] | None:
 def load_bytes() -> pd.DataFrame:
     """Return accuracy beside bytes, ours and the published anchors."""
     stored = {name: one.manifest.weights_bytes_stored for name, one in cache.load_shelf().artifacts.items()}
-    return tables.bytes_table(cache.leaderboard(), stored, load_anchors())
+    return tables.bytes_table(cache_findings.load_evidence().networks, stored, load_anchors())
 
 
 def show_ceiling(finding: Finding) -> None:
@@ -413,4 +421,5 @@ show_rows(evidence)
 show_ceiling(ceiling_found)
 show_bytes(bytes_found)
 benchmark_line(cache.load_benchmark())
-how_computed(DEFINITIONS)
+spread_of_seeds = points(cache_findings.load_evidence().seed_spread, 2).removeprefix("+")
+how_computed(DEFINITIONS.format(spread=spread_of_seeds))

@@ -2,8 +2,9 @@
 
 A difference is claimed only where three things agree: its bootstrap interval leaves out zero, the test is significant
 after Holm's correction for all comparisons of the same question, and it is larger than what training again would give.
-For the last no seed of the better one may fall to the level of any seed of the other, and where either network was
-trained once the difference must reach `ONE_SEED_LIMIT`.
+The interval knows the spread that seeds show, pooled over many networks. Besides, no seed of the better one may fall to
+the level of any seed of the other, and where either network was trained once the difference must reach
+`ONE_SEED_LIMIT`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,7 +19,9 @@ from bloodcell.evaluation.repeated import Repeated, match_rows
 ONE_SEED_LIMIT = 0.003
 """Differences below 0.3 points are no evidence where a network was trained once."""
 SIGNIFICANCE = 0.05
-NUM_RESAMPLES = 2_000
+PRIOR_FREEDOM = 4
+"""Degrees of freedom that the spread of other networks counts as: as much as three seeds of both of a pair."""
+NUM_RESAMPLES = 40_000
 NUM_SIGN_FLIPS = 10_000
 _MOST_CELLS = 4_000_000
 """Numbers held at once while signs are flipped."""
@@ -36,7 +39,7 @@ class Evidence:
         accuracy_a, accuracy_b: Mean accuracy over the trainings, on the shared images.
         spread_a, spread_b: Standard deviation over the seeds (n − 1 below); NaN with one seed.
         difference: Mean accuracy of a minus that of b.
-        interval: Bootstrap 95 % interval of the difference, over images and seeds.
+        interval: Bootstrap 95 % interval of the difference, over images, with the chance of training as it was given.
         p_value: Two-sided. With one training each McNemar's exact test; else signs of the images' differences flipped
             at random, which is its form for shares.
         p_corrected: The same after Holm's correction for all comparisons of one question.
@@ -70,7 +73,10 @@ class Evidence:
     @property
     def is_significant(self) -> bool:
         """Whether interval and corrected test both leave out "no difference" on these images."""
-        return self.p_corrected < SIGNIFICANCE and self.interval[0] * self.interval[1] > 0
+        half_an_image = 0.5 / self.num_images  # nearer to zero, the resampling would decide
+        return self.p_corrected < SIGNIFICANCE and (
+            self.interval[0] > half_an_image or self.interval[1] < -half_an_image
+        )
 
     @property
     def exceeds_chance_of_training(self) -> bool:
@@ -85,12 +91,17 @@ class Evidence:
         return "better" if self.difference > 0 else "worse"
 
 
-def find_evidence(a: str, b: str, first: Repeated, second: Repeated, seed: int = 0) -> Evidence:
+def find_evidence(
+    a: str, b: str, first: Repeated, second: Repeated, seed_spread: float = 0.0, seed: int = 0
+) -> Evidence:
     """Return how two networks differ; `p_corrected` is `p_value` until `correct_together` is asked.
 
     Args:
         a, b: What the networks are called.
         first, second: Their trainings.
+        seed_spread: Standard deviation of the accuracy over seeds that many networks show, as `repeated.pool_spread`
+            finds it. Two or three seeds are too few to tell a pair's own, so that it is moderated by this one (Smyth
+            2004, https://doi.org/10.2202/1544-6115.1027); 0 where it is not known.
         seed: Of the resampling; the same seed gives the same interval.
 
     Raises:
@@ -117,7 +128,9 @@ def find_evidence(a: str, b: str, first: Repeated, second: Repeated, seed: int =
         spread_a=_spread(accuracies_a),
         spread_b=_spread(accuracies_b),
         difference=float(scores.sum() / (len(right_a) * len(right_b) * len(kept))),
-        interval=_bootstrap(right_a, right_b, seed),
+        interval=_bootstrap(
+            scores, (len(right_a), len(right_b)), _moderate([accuracies_a, accuracies_b], seed_spread), seed
+        ),
         p_value=p_value,
         p_corrected=p_value,
         num_more_a=int((scores > 0).sum()),
@@ -138,27 +151,32 @@ def _spread(accuracies: np.ndarray) -> float:
     return float(accuracies.std(ddof=1)) if len(accuracies) > 1 else float("nan")
 
 
-def _bootstrap(right_a: np.ndarray, right_b: np.ndarray, seed: int) -> tuple[float, float]:
-    """Return the 95 % interval of the difference when images, and seeds of each network, are drawn anew."""
+def _moderate(accuracies: Sequence[np.ndarray], prior_spread: float) -> float:
+    """Return the standard deviation over seeds that both networks of a pair share, moderated by that of many others."""
+    own = sum(float(((one - one.mean()) ** 2).sum()) for one in accuracies)
+    freedom = sum(len(one) - 1 for one in accuracies)
+    prior_freedom = PRIOR_FREEDOM if prior_spread else 0
+    total = freedom + prior_freedom
+    return float(np.sqrt((own + prior_freedom * prior_spread**2) / total)) if total else 0.0
+
+
+def _bootstrap(
+    scores: np.ndarray, num_trainings: tuple[int, int], seed_spread: float, seed: int
+) -> tuple[float, float]:
+    """Return the 95 % interval of the difference when images are drawn anew and both networks trained anew.
+
+    Args:
+        scores: (images,) whole numbers, the images' differences times the trainings of a times those of b.
+        num_trainings: Trainings of a, and of b.
+        seed_spread: Standard deviation of the accuracy over seeds.
+    """
     generator = np.random.default_rng(seed)
-    num_images = right_a.shape[1]
-    if len(right_a) == len(right_b) == 1:  # only three kinds of image: their numbers are multinomial
-        gains = right_a[0].astype(int) - right_b[0]
-        shares = np.array([(gains == value).mean() for value in (1, -1, 0)])
-        drawn = generator.multinomial(num_images, shares / shares.sum(), size=5 * NUM_RESAMPLES)
-        differences = (drawn[:, 0] - drawn[:, 1]) / num_images
-    else:
-        weights_a, weights_b = (
-            generator.multinomial(len(one), np.full(len(one), 1 / len(one)), size=NUM_RESAMPLES) / len(one)
-            for one in (right_a, right_b)
-        )
-        interesting = np.flatnonzero((np.concatenate([right_a, right_b]) != right_a[0]).any(axis=0))
-        # All images on which every training agrees add nothing to any difference: they are drawn as one.
-        shares = np.append(np.ones(len(interesting)), num_images - len(interesting)) / num_images
-        images = generator.multinomial(num_images, shares, size=NUM_RESAMPLES)[:, :-1]
-        gains = weights_a @ right_a[:, interesting] - weights_b @ right_b[:, interesting]
-        differences = (gains * images).sum(axis=1) / num_images
-    low, high = np.quantile(differences, [0.025, 0.975])
+    # Images of one difference are alike, and there are few differences: their numbers are multinomial.
+    values, counts = np.unique(scores, return_counts=True)
+    drawn = generator.multinomial(len(scores), counts / len(scores), size=NUM_RESAMPLES)
+    differences = drawn @ values / (num_trainings[0] * num_trainings[1] * len(scores))
+    noise = seed_spread * np.sqrt(1 / num_trainings[0] + 1 / num_trainings[1])
+    low, high = np.quantile(differences + generator.normal(0, 1, NUM_RESAMPLES) * noise, [0.025, 0.975])
     return float(low), float(high)
 
 

@@ -1,6 +1,6 @@
 """Several trainings of one network, seed by seed: how good it is, how far the seeds lie apart, which images change."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +50,13 @@ class Repeated:
     def share_right(self) -> np.ndarray:
         """Share of the trainings that are right about each image, (n,) float64."""
         return (self.y_pred == self.y_true).mean(axis=0)
+
+
+def pool_spread(networks: Iterable[Repeated]) -> float:
+    """Return the standard deviation of the accuracy over seeds, pooled over networks; 0 where none has two seeds."""
+    squares = [(one.num_trainings - 1, one.spread**2) for one in networks if one.num_trainings > 1]
+    freedom = sum(degrees for degrees, _ in squares)
+    return float(np.sqrt(sum(degrees * square for degrees, square in squares) / freedom)) if freedom else 0.0
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,15 @@
 """What the Findings page reads, kept in memory between reruns and made anew when any artifact or run changes."""
 
+import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
-from bloodcell.artifact import Artifact, Shelf
+from bloodcell.artifact import Artifact, Manifest, Shelf
 from bloodcell.artifact.trials import (
     TrialState,
     complete_recipe,
@@ -19,7 +20,7 @@ from bloodcell.artifact.trials import (
 )
 from bloodcell.dataset.twins import Twin, find_twins
 from bloodcell.evaluation.ceiling import Answered, Ceiling, choose_good, find_ceiling
-from bloodcell.evaluation.repeated import gather_trainings
+from bloodcell.evaluation.repeated import gather_trainings, pool_spread
 from bloodcell.inference.benchmark import Benchmark, load_benchmark
 from bloodcell.inference.ladder_times import LADDER_TIMES_FILE
 from bloodcell.models.catalog import CATALOG
@@ -37,6 +38,8 @@ from bloodcell.views.findings_answers import (
 )
 from bloodcell.views.tables import describe_benchmark
 
+BACKEND_NAMES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
+
 
 @dataclass(frozen=True, eq=False)
 class Evidenced:
@@ -48,6 +51,7 @@ class Evidenced:
         arms: Trained arms of the augmentation study: network -> arm -> trainings.
         histories: Training curves of each of `arms`, one artifact per seed.
         findings: The answers by key, in the order of the page.
+        seed_spread: Standard deviation of the accuracy on test over seeds, pooled over `networks` and `ladder`.
         left_out: Trainings on other images than most, which cannot stand beside the others.
     """
 
@@ -57,6 +61,7 @@ class Evidenced:
     histories: dict[str, dict[str, tuple[Artifact, ...]]]
     findings: dict[str, Finding]
     left_out: tuple[str, ...]
+    seed_spread: float = 0.0
 
 
 def load_evidence() -> Evidenced:
@@ -70,9 +75,7 @@ def load_evidence() -> Evidenced:
 
 def load_ceiling() -> Ceiling | None:
     """Return the test images that every good model gets wrong; None where nothing is trained."""
-    table = cache.leaderboard()
-    networks = load_evidence().networks
-    good = choose_good({row["name"]: row["val_accuracy"] for _, row in table.iterrows() if row["name"] in networks})
+    good = choose_good({name: one.val.accuracy for name, one in load_evidence().networks.items()})
     fingerprints = tuple(cache.load_shelf().artifacts[name].fingerprint for name in good)
     return _load_ceiling(tuple(good), fingerprints) if good else None
 
@@ -128,16 +131,28 @@ def _load_evidence(fingerprint: str, latencies: tuple[tuple[str, float], ...], _
     arms = {
         network: {arm: one for arm, one in of.items() if _share_images(one, reference)} for network, of in arms.items()
     }
-    num_rungs, num_trials = (sum(one.state != "done" for one in states) for states in (rungs, trials))
+    seeds = find_trials(_shelf, EXPERIMENTS["seeds"].trials, md5)
+    num_rungs, num_trials, num_seeds = (sum(one.state != "done" for one in states) for states in (rungs, trials, seeds))
+    spread = pool_spread(one.test for one in _each_once(networks, ladder))
+    networks, ladder = (
+        {name: replace(one, seed_spread=spread) for name, one in some.items()} for some in (networks, ladder)
+    )
+    arms = {network: {arm: replace(one, seed_spread=spread) for arm, one in of.items()} for network, of in arms.items()}
     left_out = (*strangers, *(one.name for one in everything if one.manifest.dataset["md5"] != md5))
     answers = (
-        answer_lightweight(networks, left_out),
-        answer_attention(networks, ladder, num_rungs, left_out),
-        answer_depth(networks, ladder, num_rungs, left_out),
+        answer_lightweight(networks, left_out, num_seeds),
+        answer_attention(networks, ladder, num_rungs, left_out, num_seeds),
+        answer_depth(networks, ladder, num_rungs, left_out, num_seeds),
         answer_augmentation(arms, num_trials),
         answer_ladder(ladder, num_rungs),
     )
-    return Evidenced(networks, ladder, arms, histories, {one.key: one for one in answers}, left_out)
+    return Evidenced(networks, ladder, arms, histories, {one.key: one for one in answers}, left_out, spread)
+
+
+def _each_once(networks: dict[str, Network], ladder: dict[str, Network]) -> list[Network]:
+    """Return everything trained, each once: the ladder's base and some of its steps are catalog rows too."""
+    found = (*networks.values(), *ladder.values())
+    return list({(one.model, json.dumps(one.recipe, sort_keys=True)): one for one in found}.values())
 
 
 def _share_images(one: Network, reference: Network | None) -> bool:
@@ -164,7 +179,13 @@ def _gather(name: str, model: str, trainings: tuple[Artifact, ...], latency_ms: 
         latency_ms,
         complete_recipe(trainings[0].manifest.recipe),
         count_epochs(trainings[0])[1],
+        machines=tuple(sorted({describe_machine(one.manifest) for one in trainings})),
     )
+
+
+def describe_machine(manifest: Manifest) -> str:
+    """Return what a training ran on, such as "TensorFlow (AMD EPYC, 2 cores)"."""
+    return f"{BACKEND_NAMES.get(manifest.backend, manifest.backend)} ({manifest.device})"
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

@@ -128,9 +128,8 @@ def show_evidence_table(evidence: Sequence[Evidence], key: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         download_csv(table, key, key=f"{key}_csv")
         single = any(one.num_seeds == 1 for one in evidence)
-        note = (
-            f" In the grey band, within {100 * ONE_SEED_LIMIT:g} points, one seed carries no claim." if single else ""
-        )
+        limit = f"{100 * ONE_SEED_LIMIT:g} points"
+        note = f" Within {limit} one seed carries no claim, whatever the interval." if single else ""
         st.caption(f"▲ and ▼ are claims, ○ is none.{note}", width="stretch")
 
 

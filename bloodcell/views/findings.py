@@ -43,6 +43,9 @@ class Network:
         latency_ms: Median of one image; NaN where nothing was timed.
         recipe: Everything that decided its trainings besides graph, seed and data; empty where not known.
         planned_epochs: Epochs of its recipe as published; 0 where not known. `recipe` says how many it was trained for.
+        seed_spread: Standard deviation of the accuracy on test over seeds, pooled over everything trained; 0 where not
+            known.
+        machines: Backend and device of its trainings, in words, each once.
     """
 
     name: str
@@ -54,6 +57,8 @@ class Network:
     latency_ms: float = math.nan
     recipe: Mapping[str, Any] = field(default_factory=dict)
     planned_epochs: int = 0
+    seed_spread: float = 0.0
+    machines: tuple[str, ...] = ()
 
     @property
     def family(self) -> str:
@@ -108,7 +113,8 @@ class Finding:
 def describe_difference(one: Evidence) -> str:
     """Return a difference with its interval, such as "+1.8 ± 0.5 points, p < 0.001"; a claim is bold."""
     margin = 100 * (one.interval[1] - one.interval[0]) / 2
-    text = f"{signed(one.difference)} ± {margin:.1f} points"
+    digits = 2 if abs(100 * abs(one.difference) - margin) < 0.1 else 1  # on which side of zero the interval ends
+    text = f"{signed(one.difference, digits)} ± {margin:.{digits}f} points"
     return f"{text if one.verdict == 'undecided' else f'**{text}**'}, p {describe_p(one.p_corrected)}"
 
 
@@ -130,10 +136,12 @@ def describe_no_difference(one: Evidence) -> str:
 
 def compare(networks: Mapping[str, Network], pairs: Iterable[tuple[str, str]]) -> list[Evidence]:
     """Return the evidence of every pair of which both are trained, corrected for all of them together."""
-    found = [
-        find_evidence(a, b, networks[a].test, networks[b].test) for a, b in pairs if a in networks and b in networks
-    ]
-    return correct_together(found)
+    return correct_together(compare_two(networks[a], networks[b]) for a, b in pairs if a in networks and b in networks)
+
+
+def compare_two(a: Network, b: Network) -> Evidence:
+    """Return the evidence of one pair on test, not corrected for any other."""
+    return find_evidence(a.name, b.name, a.test, b.test, max(a.seed_spread, b.seed_spread))
 
 
 def best_on_val(networks: Iterable[Network]) -> Network | None:
@@ -220,6 +228,17 @@ def describe_shortened(networks: Iterable[Network]) -> str:
     if not short:
         return ""
     return f"Trained for fewer epochs than the recipe plans, so perhaps at less than their best: {', '.join(short)}."
+
+
+def describe_machines(networks: Iterable[Network]) -> str:
+    """Say that networks were trained on several backends or devices; empty where all were trained on one."""
+    machines = list(dict.fromkeys(machine for one in networks for machine in one.machines))
+    if len(machines) < 2:
+        return ""
+    return (
+        f"Trained partly on {', partly on '.join(machines)}: by the same code, with another random start for a seed "
+        "and another order of sums."
+    )
 
 
 def describe_accuracy(network: Repeated) -> str:

@@ -7,13 +7,14 @@ where the evidence carries no more. What is missing for a question is named with
 import itertools
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from bloodcell.evaluation.comparison import DEFAULT_MARGIN
-from bloodcell.evaluation.evidence import Evidence, correct_together, find_evidence
-from bloodcell.models.catalog import CATALOG, differences
+from bloodcell.evaluation.evidence import Evidence, correct_together
+from bloodcell.models.catalog import CATALOG, differences, get_spec
 from bloodcell.training.experiments import LADDER_NETWORKS
 from bloodcell.training.recipes import RECIPES
 from bloodcell.views.findings import (
@@ -22,9 +23,10 @@ from bloodcell.views.findings import (
     Network,
     best_on_val,
     compare,
+    compare_two,
     describe_difference,
+    describe_machines,
     describe_no_difference,
-    describe_p,
     describe_shortened,
     list_settings,
     missing_rows,
@@ -54,11 +56,14 @@ _DEPTH_OPTIONS = {"filters", "convs"}
 _SIZE_OPTIONS = {*_DEPTH_OPTIONS, "dense_units", "blocks", "modules"}
 
 
-def answer_lightweight(networks: Mapping[str, Network], elsewhere: Collection[str] = ()) -> Finding:
+def answer_lightweight(
+    networks: Mapping[str, Network], elsewhere: Collection[str] = (), num_seeds_missing: int = 0
+) -> Finding:
     """Can a lightweight network compete? The best of them against the best deep one, each chosen on val.
 
     Args:
         networks: Trained rows of the catalog.
+        num_seeds_missing: Trainings that the experiment on seeds lacks.
         elsewhere: Rows trained on another file of the dataset.
     """
     key, question = "lightweight", "Can a lightweight network compete?"
@@ -66,7 +71,7 @@ def answer_lightweight(networks: Mapping[str, Network], elsewhere: Collection[st
     light = [one for one in rows if one.family in LIGHT_FAMILIES]
     deep = best_on_val(one for one in rows if one.family in DEEP_FAMILIES)
     wanted = [name for name, spec in CATALOG.items() if spec.family in (*LIGHT_FAMILIES, *DEEP_FAMILIES)]
-    missing = missing_rows(networks, wanted, elsewhere)
+    missing = missing_rows(networks, wanted, elsewhere) + missing_trials("seeds", num_seeds_missing)
     best = lightest_good(light)
     if deep is None or best is None:
         lacking = "deep network (ResNet, Inception, VGG)" if deep is None else "lightweight network (CNN, HemaNet)"
@@ -93,7 +98,7 @@ def answer_lightweight(networks: Mapping[str, Network], elsewhere: Collection[st
         "were chosen on validation, the deep one as the best, the light one as the lightest within "
         f"{100 * DEFAULT_MARGIN:g} points of the best light one, and compared on test. Our own family is trained "
         "longer, with augmentation and another optimizer: its rows show what a lightweight network can reach, not what "
-        f"its graph alone brings. {describe_shortened(rows)}"
+        f"its graph alone brings. {describe_shortened(rows)} {describe_machines(rows)}"
     ).strip()
     return Finding(key, question, sentences[0], " ".join(sentences), tuple(evidence), caveat, missing)
 
@@ -109,6 +114,10 @@ def _light_sentence(light: Network, deep: Network, one: Evidence) -> str:
     ratio = deep.weights_mb / light.weights_mb
     sizes, against = _introduce(light, one.accuracy_a), _introduce(deep, one.accuracy_b)
     weights = f"with {ratio:,.0f} times fewer weights" if ratio >= 1.95 else "with weights of about that size"
+    settings = [label for label, *_ in list_settings(light, deep)]
+    if settings:
+        also = ", augmentation among them" if "augmentation" in settings else ""
+        weights += f", trained by another recipe ({len(settings)} settings{also})"
     if one.verdict == "better":
         return f"**Yes.** {sizes} beats {against} {weights}: {describe_difference(one)}."
     if one.verdict == "worse":
@@ -134,6 +143,7 @@ def answer_attention(
     ladder: Mapping[str, Network],
     num_missing: int,
     elsewhere: Collection[str] = (),
+    num_seeds_missing: int = 0,
 ) -> Finding:
     """Does attention help? Pairs of networks with and without it; only those that differ in nothing else decide.
 
@@ -142,6 +152,7 @@ def answer_attention(
         ladder: Trained networks of the ladder, by label.
         num_missing: Trainings that the ladder lacks.
         elsewhere: Rows trained on another file of the dataset.
+        num_seeds_missing: Trainings that the experiment on seeds lacks.
     """
     key, question = "attention", "Does attention help?"
     pairs = list(ATTENTION_PAIRS) + [(step, BASE) for step in ("SE attention", "CBAM attention")]
@@ -151,6 +162,7 @@ def answer_attention(
     clean = [one for one in evidence if not others[one.a, one.b]]
     wanted = [name for pair in ATTENTION_PAIRS for name in pair]
     missing = missing_rows(networks, wanted, elsewhere) + missing_trials("ladder", num_missing)
+    missing += missing_trials("seeds", num_seeds_missing)
     unclean = [
         f"{one.a} against {one.b} ({describe_difference(one)}) also differs in {'; '.join(others[one.a, one.b])}."
         for one in evidence
@@ -162,6 +174,7 @@ def answer_attention(
             *unclean,
             "Where, how wide and with which ratio attention stands is the study's choice; others differ.",
             describe_shortened(compared),
+            describe_machines([*compared, *ladder.values()]),
         ]
     ).strip()
     if not clean:
@@ -224,6 +237,7 @@ def answer_depth(
     ladder: Mapping[str, Network],
     num_missing: int,
     elsewhere: Collection[str] = (),
+    num_seeds_missing: int = 0,
 ) -> Finding:
     """What do depth and weight buy? From budget to budget of the study's networks, and pairs that differ in depth.
 
@@ -232,11 +246,12 @@ def answer_depth(
         ladder: Trained networks of the ladder, by label.
         num_missing: Trainings that the ladder lacks.
         elsewhere: Rows trained on another file of the dataset.
+        num_seeds_missing: Trainings that the experiment on seeds lacks.
     """
     key, question = "depth", "What do depth and weight buy?"
     study = [one for one in networks.values() if one.name in CATALOG and one.origin == "study"]
     missing = missing_rows(networks, [name for name, spec in CATALOG.items() if spec.origin == "study"], elsewhere)
-    missing += missing_trials("ladder", num_missing)
+    missing += missing_trials("ladder", num_missing) + missing_trials("seeds", num_seeds_missing)
     steps = find_steps(study)
     pairs = [(heavier.name, lighter.name) for lighter, heavier in itertools.pairwise(steps)]
     heavier = [one for one in study if steps and one.weights_mb > steps[-1].weights_mb]
@@ -261,7 +276,12 @@ def answer_depth(
     for lead, is_clean in (("Depth alone", True), ("Depth and more", False)):
         some = [one for one in deeper if (not others[one.a, one.b]) == is_clean]
         if some:
-            sentences.append(f"{lead}: {_list_differences(some)}")
+            listed = [
+                f"{one.a} against {one.b}, {_times_the_weights(everything[one.a], everything[one.b])}, "
+                f"{describe_difference(one)}"
+                for one in some
+            ]
+            sentences.append(f"{lead}: {_join(listed, '; ')}.")
     unclean = [
         f"{one.a} and {one.b} also differ in {'; '.join(others[one.a, one.b])}."
         for one in deeper
@@ -269,12 +289,19 @@ def answer_depth(
     ]
     caveat = " ".join(
         [
-            "The networks of two sizes differ in more than size; the ladder below changes depth alone.",
+            "The networks of two sizes differ in more than size. The ladder below changes depth, and with it how many "
+            "features reach the dense layer, which holds most of the weights: the deeper of two can be the lighter.",
             *unclean,
             describe_shortened(study),
+            describe_machines([*study, *ladder.values()]),
         ]
     ).strip()
     return Finding(key, question, " ".join(short), " ".join(sentences), tuple(evidence), caveat, missing)
+
+
+def _times_the_weights(a: Network, b: Network) -> str:
+    ratio = a.weights_mb / b.weights_mb
+    return f"{ratio:.1f} times the weights" if ratio >= 1 else f"{1 / ratio:.1f} times fewer weights"
 
 
 def _bought(heavy: Network, light: Network, one: Evidence) -> str:
@@ -319,23 +346,24 @@ def _named_differences(a: Network, b: Network) -> list[str]:
 
 
 def _rank_sentence(networks: Sequence[Network]) -> str:
-    rho, p_value = rank_correlation([one.weights_mb for one in networks], [one.test.accuracy for one in networks])
+    rho = rank_correlation([one.weights_mb for one in networks], [one.test.accuracy for one in networks])
+    plain = [one for one in networks if one.family == "cnn" and not get_spec(one.model).all_options["batch_norm"]]
+    rest = [one for one in networks if one not in plain]
+    without = ""
+    if plain and len(rest) >= 5:
+        other = rank_correlation([one.weights_mb for one in rest], [one.test.accuracy for one in rest])
+        which = f"{len(plain)} plain ones" if len(plain) > 1 else "plain one"
+        without = f", {other:.2f} without the {which} of the CNN family, which lack batch normalization"
     return (
         f"Over the {len(networks)} trained networks of the study the rank correlation of size and accuracy is "
-        f"{rho:.2f} (Spearman, p {describe_p(p_value)})."
+        f"{rho:.2f} (Spearman){without}."
     )
 
 
-def rank_correlation(first: Sequence[float], second: Sequence[float]) -> tuple[float, float]:
-    """Return Spearman's rank correlation and its two-sided p-value by the t distribution, as scipy.stats gives them."""
-    from scipy.special import stdtr  # a tenth of the time that scipy.stats takes to import
-
+def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float:
+    """Return Spearman's rank correlation, ties at their mean rank, as scipy.stats gives it."""
     ranks = pd.DataFrame({"first": first, "second": second}).rank()
-    rho = float(np.corrcoef(ranks["first"], ranks["second"])[0, 1])
-    freedom = len(ranks) - 2
-    if abs(rho) >= 1 - 1e-12:
-        return rho, 0.0
-    return rho, float(2 * stdtr(freedom, -abs(rho) * math.sqrt(freedom / (1 - rho**2))))
+    return float(np.corrcoef(ranks["first"], ranks["second"])[0, 1])
 
 
 def answer_augmentation(arms: Mapping[str, Mapping[str, Network]], num_missing: int) -> Finding:
@@ -347,17 +375,18 @@ def answer_augmentation(arms: Mapping[str, Mapping[str, Network]], num_missing: 
     key, question = "augmentation", "Does augmentation hurt?"
     missing = missing_trials("augmentation", num_missing)
     evidence = correct_together(
-        find_evidence(network_arm_name(network, arm), network_arm_name(network, "none"), one.test, of["none"].test)
+        replace(compare_two(one, of["none"]), a=network_arm_name(network, arm), b=network_arm_name(network, "none"))
         for network, of in arms.items()
         if "none" in of
         for arm, one in of.items()
         if arm != "none"
     )
+    machines = describe_machines(one for of in arms.values() for one in of.values())
     caveat = (
         f"All arms have the same recipe of {RECIPES['study'].num_epochs} epochs with the augmentation changed and "
         "nothing else; a longer schedule usually suits augmentation better. The study's own also balances the classes, "
-        "which shows the network more images an epoch."
-    )
+        f"which shows the network more images an epoch. {machines}"
+    ).strip()
     if not evidence:
         text = "Not answered yet: no network is trained here both with and without augmentation."
         return Finding(key, question, text, text, (), caveat, missing, is_answered=False)
@@ -396,8 +425,9 @@ def answer_ladder(ladder: Mapping[str, Network], num_missing: int) -> Finding:
     evidence = compare(ladder, [(step, BASE) for step in steps])
     caveat = (
         "Each step changes one thing of the base and keeps the recipe, so an idea that needs another recipe, such as "
-        "a longer training, is shown here at its worst. Two steps together may do more or less than their sum."
-    )
+        "a longer training, is shown here at its worst. Two steps together may do more or less than their sum. "
+        f"{describe_machines(ladder.values())}"
+    ).strip()
     if not evidence:
         base = LADDER_NETWORKS[BASE]
         text = f"Not answered yet: no step of the ladder is trained here beside its base, {base}."

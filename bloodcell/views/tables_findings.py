@@ -9,7 +9,8 @@ import pandas as pd
 
 from bloodcell.dataset.twins import Twin
 from bloodcell.evaluation.ceiling import Ceiling
-from bloodcell.evaluation.evidence import Evidence
+from bloodcell.evaluation.evidence import Evidence, describe_seeds
+from bloodcell.evaluation.metrics import wilson_interval
 from bloodcell.evaluation.repeated import Repeated, match_rows
 from bloodcell.models.catalog import OPTION_LABELS, differences
 from bloodcell.views.findings import Network, list_settings
@@ -189,32 +190,39 @@ def twins_table(twins: Sequence[Sequence[Twin]], class_names: Sequence[str]) -> 
     return table.sort_values(["Two labels", "Splits"], ascending=[False, False], kind="stable", ignore_index=True)
 
 
-def bytes_table(leaderboard: pd.DataFrame, stored_bytes: Mapping[str, int], anchors: pd.DataFrame) -> pd.DataFrame:
+def bytes_table(
+    networks: Mapping[str, Network], stored_bytes: Mapping[str, int], anchors: pd.DataFrame
+) -> pd.DataFrame:
     """Return accuracy beside bytes, ours and the published anchors: one row each.
 
     Args:
-        leaderboard: Of the trained models.
+        networks: Trained rows of the catalog with all their seeds.
         stored_bytes: Bytes of the weights as stored, by model.
         anchors: `published.load_anchors()`.
 
     Returns:
-        name, group ("trained here" or "published"), family, accuracy, low, high (percent), float32_mb, stored_mb (MB of
-        1024²; NaN where not given), image_size (pixels), weights_from, source.
+        name, group ("trained here" or "published"), family, accuracy, low, high (percent, on test; ours with Wilson's
+        95 % interval of the mean over seeds), val_accuracy (percent; NaN for published ones), float32_mb, stored_mb (MB
+        of 1024²; NaN where not given), image_size (pixels), weights_from, source.
     """
     mb = 1024**2
+    rows = list(networks.values())
+    sizes = [len(one.test.y_true) for one in rows]
+    intervals = [wilson_interval(round(one.test.accuracy * n), n) for one, n in zip(rows, sizes, strict=True)]
     ours = pd.DataFrame(
         {
-            "name": leaderboard["name"],
+            "name": [one.name for one in rows],
             "group": "trained here",
-            "family": leaderboard["family"],
-            "accuracy": 100 * leaderboard["test_accuracy"],
-            "low": 100 * leaderboard["test_low"],
-            "high": 100 * leaderboard["test_high"],
-            "float32_mb": leaderboard["weights_mb"],
-            "stored_mb": [stored_bytes.get(name, np.nan) / mb for name in leaderboard["name"]],
+            "family": [one.family for one in rows],
+            "accuracy": [100 * one.test.accuracy for one in rows],
+            "low": [100 * low for low, _ in intervals],
+            "high": [100 * high for _, high in intervals],
+            "val_accuracy": [100 * one.val.accuracy for one in rows],
+            "float32_mb": [one.weights_mb for one in rows],
+            "stored_mb": [stored_bytes.get(one.name, np.nan) / mb for one in rows],
             "image_size": 64,
             "weights_from": "scratch",
-            "source": leaderboard["dataset"],
+            "source": [f"trained here, {describe_seeds(one.test.seeds)}" for one in rows],
         }
     )
     theirs = pd.DataFrame(
@@ -225,6 +233,7 @@ def bytes_table(leaderboard: pd.DataFrame, stored_bytes: Mapping[str, int], anch
             "accuracy": 100 * anchors["accuracy"],
             "low": 100 * (anchors["accuracy"] - anchors["spread"]),
             "high": 100 * (anchors["accuracy"] + anchors["spread"]),
+            "val_accuracy": np.nan,
             "float32_mb": anchors["bytes_float32"] / mb,
             "stored_mb": np.nan,
             "image_size": anchors["image_size"],

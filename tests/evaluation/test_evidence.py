@@ -8,7 +8,7 @@ from scipy.stats import binomtest, permutation_test
 
 from bloodcell.evaluation import holm_correction, paired_difference
 from bloodcell.evaluation.evidence import ONE_SEED_LIMIT, correct_together, find_evidence
-from bloodcell.evaluation.repeated import Repeated
+from bloodcell.evaluation.repeated import Repeated, pool_spread
 
 NUM_IMAGES = 1000
 
@@ -103,3 +103,22 @@ def test_comparisons_of_one_question_are_corrected_together():
     corrected = correct_together(found)
     np.testing.assert_allclose([one.p_corrected for one in corrected], holm_correction([one.p_value for one in found]))
     assert correct_together([]) == []
+
+
+def test_the_spread_of_others_moderates_a_pairs_own():
+    """Two seeds that happen to tie do not make training certain, and one seed learns what others show."""
+    tie, base = trainings(range(40), range(40)), trainings(range(50), range(50))
+    once = [trainings(range(40)), trainings(range(50))]
+    widths = [np.ptp(find_evidence("a", "b", *pair, seed_spread=0.01).interval) for pair in ((tie, base), once)]
+    alone = [np.ptp(find_evidence("a", "b", *pair).interval) for pair in ((tie, base), once)]
+    assert widths[0] > 1.2 * alone[0] and widths[1] > widths[0]
+    assert pool_spread([tie, base]) == 0 and pool_spread(once) == 0
+    unsteady = trainings(range(10), range(70))
+    assert pool_spread([unsteady, tie]) == pytest.approx(unsteady.spread / np.sqrt(2))
+
+
+def test_an_interval_that_ends_a_third_of_an_image_from_zero_leaves_it_in():
+    small = find_evidence("a", "b", trainings(range(98, 100)), trainings(range(98)))
+    near = dataclasses.replace(small, interval=(0.3 / small.num_images, 0.01), p_corrected=0.001)
+    assert not near.is_significant
+    assert dataclasses.replace(near, interval=(0.6 / small.num_images, 0.01)).is_significant
