@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from bloodcell.artifact import Artifact
-from bloodcell.dataset import CLASS_CODES, CLASS_NAMES
+from bloodcell.dataset import CLASS_CODES, CLASS_NAMES, SUBTYPE_NAMES
 from bloodcell.errors import BloodCellError, DatasetError
 from bloodcell.evaluation import softmax
 from bloodcell.inference.channels import TopCells, ensure_channels
@@ -281,7 +281,8 @@ def show_numbers(name: str, layer: Mapping[str, Any], values: np.ndarray) -> Non
         figure = figures.class_values_figure(flat, list(CLASS_NAMES), theme_mode())
         alt = f"{layer['name']}: highest for {CLASS_NAMES[int(flat.argmax())]}"
     else:
-        table = pd.DataFrame({"unit": np.arange(len(flat)), "value": flat})
+        names = SUBTYPE_NAMES if layer["name"] == "subtypes" and len(flat) == len(SUBTYPE_NAMES) else range(len(flat))
+        table = pd.DataFrame({"unit": list(names), "value": flat})
         figure = figures.sheet_figure(flat, theme_mode())
         alt = f"{len(flat)} numbers of {layer['name']}, highest {figures.number_text(float(flat.max()))}"
         st.caption(

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from bloodcell.models.catalog import CATALOG
 from bloodcell.published import STUDY, load_summary
 from bloodcell.views import cache, cache_findings
 from bloodcell.views import figures_compare as figures
@@ -198,7 +199,10 @@ def show_questions() -> None:
 
 leaderboard = cache.leaderboard()
 same = ", the same test images for all" if leaderboard["dataset"].nunique() == 1 else ""
-scope = f" {len(leaderboard)} trained networks, eight types of cell{same}."
+num_rows = int(leaderboard["name"].isin(CATALOG).sum())
+more = len(leaderboard) - num_rows
+variants = f" and {more} more training{'s' * (more > 1)} of them" if more else ""
+scope = f" {num_rows} trained networks{variants}, eight types of cell{same}."
 open_page(
     "Overview",
     f"Which network reads blood cells best, and at what cost?{'' if leaderboard.empty else scope}",

@@ -127,6 +127,9 @@ def _print_answer(answer: "Answer", indent: str = "") -> None:
         others = ", ".join(answer.prediction_set[1:])
         certainty = "> 99.9 %" if (answer.probability or 0) >= 0.9995 else percent(answer.probability, 1)
         print_line(f"{indent}{name}: {answer.label}, {certainty}{f', or {others}' if others else ''}")
+    if answer.finer is not None:
+        share = percent(answer.finer.shares[answer.finer.name], 0)
+        print_line(f"{indent}    Finer opinion, beyond BloodMNIST: {answer.finer.name}, {share} within the class")
     for reason in answer.reasons:
         print_line(f"{indent}    {reason}")
     for cell in answer.cells or ():

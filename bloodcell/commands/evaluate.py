@@ -50,11 +50,14 @@ def run(options: argparse.Namespace) -> int:
 def evaluate(artifact: "Artifact", split: str, recompute: bool) -> dict[str, Any]:
     """Return name, split, n, accuracy and every other number of `Evaluation`, and where they come from.
 
+    Of a network that tells finer types apart also "finer", from the stored predictions.
+
     Raises:
         BloodCellError: The dataset is missing or the engine cannot be built, if the numbers are measured again.
     """
     from bloodcell.dataset import find_dataset, identify_dataset
     from bloodcell.evaluation import Evaluation, softmax
+    from bloodcell.pipeline import evaluate_finer
 
     manifest = artifact.manifest
     if recompute:
@@ -62,13 +65,15 @@ def evaluate(artifact: "Artifact", split: str, recompute: bool) -> dict[str, Any
 
         say(f"Running {artifact.name} on {split} ...")
         evaluation = run_again(artifact, split)
-        source, dataset = "LiteRT, run now", identify_dataset(find_dataset()).label
+        source, dataset, finer = "LiteRT, run now", identify_dataset(find_dataset()).label, None
     else:
         predictions = artifact.load_predictions(split)
         y_score = softmax(predictions.logits, manifest.temperature)
         evaluation = Evaluation.from_predictions(predictions.y_true, y_score, manifest.class_names)
         source, dataset = "stored predictions", manifest.dataset["label"]
-    return _report(artifact, split, evaluation, source, dataset)
+        finer = evaluate_finer(predictions, manifest.temperature)
+    report = _report(artifact, split, evaluation, source, dataset)
+    return report if finer is None else report | {"finer": finer.to_dict()}
 
 
 def evaluate_on_set(artifacts: "Sequence[Artifact]", folder_or_zip: Path) -> list[dict[str, Any]]:

@@ -267,7 +267,8 @@ def get_spec(name: str) -> ModelSpec:
         base, _, tag = name.partition(".")
         if tag in HEADS and base in CATALOG and "subtypes" in CATALOG[base].all_options:
             row = CATALOG[base]
-            return replace(row, name=name, options=row.options | {"subtypes": HEADS[tag]})
+            description = row.description + (" It also tells eleven finer types apart." if HEADS[tag] else "")
+            return replace(row, name=name, description=description, options=row.options | {"subtypes": HEADS[tag]})
         combination = parse_combination(name)
         if combination is not None:
             return ModelSpec(

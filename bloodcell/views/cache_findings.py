@@ -242,8 +242,9 @@ def describe_times(names: Sequence[str]) -> str:
 
 
 def _find_record(names: Sequence[str]) -> Benchmark | None:
-    """Return the record that has the most of some networks, that of all models before the ladder's."""
-    records = [
-        record for record in (cache.load_benchmark(), load_benchmark(file_name=LADDER_TIMES_FILE)) if record is not None
-    ]
+    """Return the record that has the most of some networks; of equals the ladder's for its own, else that of models."""
+    of_ladder = load_benchmark(file_name=LADDER_TIMES_FILE)
+    records = [record for record in (cache.load_benchmark(), of_ladder) if record is not None]
+    if set(names) <= set(LADDER_NETWORKS.values()):
+        records.reverse()
     return max(records, key=lambda record: len(set(names) & set(record.latencies())), default=None)

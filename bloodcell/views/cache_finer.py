@@ -3,7 +3,11 @@
 import streamlit as st
 
 from bloodcell.artifact import Artifact
+from bloodcell.artifact.trials import complete_recipe, trained_on
 from bloodcell.evaluation import FinerEvaluation
+from bloodcell.evaluation.evidence import Evidence, find_evidence
+from bloodcell.evaluation.repeated import gather_trainings
+from bloodcell.inference import find_litert
 from bloodcell.views import cache
 
 
@@ -11,6 +15,38 @@ def load_finer(name: str, split: str = "test") -> FinerEvaluation | None:
     """Return a model's stored numbers over the eleven finer types; None where it does not tell them apart."""
     artifact = cache.load_artifact(name)
     return None if artifact is None else _load_finer(name, artifact.fingerprint, split, artifact)
+
+
+def find_finer_model() -> Artifact | None:
+    """Return the model that tells finer types apart where the default does not: of those ready, the best on val."""
+    found = [
+        one
+        for one in cache.load_shelf().artifacts.values()
+        if not one.own and load_finer(one.name) is not None and find_litert(one) is not None
+    ]
+    return max(found, key=lambda one: (one.load_evaluation("val")["accuracy"], one.name), default=None)
+
+
+def compare_heads(name: str, split: str) -> Evidence | None:
+    """Return how a model that tells finer types apart differs, on the eight classes, from its twin that does not.
+
+    The twin is the catalog row, trained with the same recipe, seed and data; None where it is not there.
+    """
+    artifact, twin = cache.load_artifact(name), cache.load_artifact(name.partition(".")[0])
+    if artifact is None or twin is None or artifact is twin or twin.model_name == artifact.model_name:
+        return None
+    facts = [(complete_recipe(one.manifest.recipe), one.manifest.seed, trained_on(one)) for one in (artifact, twin)]
+    if facts[0] != facts[1]:
+        return None
+    return _compare_heads(artifact.fingerprint, twin.fingerprint, split, artifact, twin)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _compare_heads(
+    fingerprint: str, twin_fingerprint: str, split: str, _artifact: Artifact, _twin: Artifact
+) -> Evidence:
+    first, second = (gather_trainings([(one.manifest.seed, one.load_predictions(split))]) for one in (_artifact, _twin))
+    return find_evidence(_artifact.name, _twin.name, first, second)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

@@ -19,7 +19,7 @@ from bloodcell.views.components import (
     theme_mode,
 )
 from bloodcell.views.components_classify import frame_controls, kind_control, open_cell, take_frame
-from bloodcell.views.components_finer import show_finer_opinion
+from bloodcell.views.components_finer import show_finer_answer
 from bloodcell.views.components_picture import boxes_picture, frame_picture
 from bloodcell.views.components_seen import seen_picture
 from bloodcell.views.components_similar import show_similar
@@ -146,8 +146,7 @@ def _show_verdict(
     if answer.label is not None:
         for reason in answer.reasons:
             st.caption(f":material/info: {pictures.escape_markdown(reason)}")
-    if answer.finer is not None:
-        show_finer_opinion(answer.finer, answer.model, key)
+    show_finer_answer(answer, cell.frame.pixels, key)
     if answer.probabilities is not None:
         is_set = f"**{', '.join(answer.prediction_set)}**"
         alone = " alone" if len(answer.prediction_set) == 1 else ""

@@ -98,6 +98,11 @@ def describe_layer(
                 "One number per class, a weighted sum of everything before: the largest is the answer. Only the "
                 "differences between them count: softmax gives the same if all are shifted together."
             )
+        if name == "subtypes":
+            return (
+                "One number per finer type inside two classes, a weighted sum of everything before: softmax over those "
+                "of a class gives their shares in it."
+            )
         units = layer["output_shape"][-1]
         return f"{units} units, each a weighted sum of everything before, with weights of its own."
     if kind == "Add":

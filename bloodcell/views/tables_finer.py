@@ -4,7 +4,9 @@ import pandas as pd
 
 from bloodcell.dataset import CLASS_NAMES, FINER_CLASSES
 from bloodcell.evaluation import FinerEvaluation, Within
+from bloodcell.evaluation.evidence import Evidence
 from bloodcell.inference.finer import FinerOpinion
+from bloodcell.views.findings import describe_difference, describe_no_difference
 from bloodcell.views.quantities import percent, percent_interval, probability_text
 
 OWN_LABELS = (
@@ -47,14 +49,29 @@ def describe_within(within: Within) -> str:
     return f"Of {total:,} images of class {within.class_name}, **{share}** are given the right type within it."
 
 
-def describe_anchor(finer: FinerEvaluation) -> str:
-    """Return what is published for eleven types on these images, beside what was measured here."""
-    low, high = finer.macro_f1_interval
+def describe_anchor(finer: FinerEvaluation, split: str) -> str:
+    """Return what is published for eleven types on these images, beside what was measured here.
+
+    Args:
+        finer: Measured on `split`.
+    """
+    intervals = (finer.overall.accuracy_interval, finer.macro_f1_interval)
+    accuracy, macro_f1 = (f"(95 %: {100 * low:.1f} to {100 * high:.1f} %)" for low, high in intervals)
     return (
         f"Published for eleven types: {percent(PUBLISHED_ACCURACY, 0)} average accuracy and "
-        f"{percent(PUBLISHED_MACRO_F1, 0)} macro F1, by {PUBLISHED_SOURCE}. Measured here, at 64×64: "
-        f"{percent(finer.overall.accuracy)} and {percent(finer.overall.macro_f1)} "
-        f"(95 %: {100 * low:.1f} to {100 * high:.1f} %)."
+        f"{percent(PUBLISHED_MACRO_F1, 0)} macro F1, by {PUBLISHED_SOURCE}. Measured here on {split}, at 64×64: "
+        f"accuracy {percent(finer.overall.accuracy)} {accuracy}, mean over the types {percent(finer.mean_recall)}, "
+        f"macro F1 {percent(finer.overall.macro_f1)} {macro_f1}."
+    )
+
+
+def describe_effect(effect: Evidence) -> str:
+    """Return what finer types do to the accuracy on the eight classes, beside the same network without them."""
+    own, twin = (round(accuracy * effect.num_images) for accuracy in (effect.accuracy_a, effect.accuracy_b))
+    claim = {"better": "it helps", "worse": "it hurts"}.get(effect.verdict, describe_no_difference(effect))
+    return (
+        f"Over the eight classes, on val: {own:,} of {effect.num_images:,} images right, and {twin:,} with "
+        f"{effect.b}, the same training without finer types ({describe_difference(effect)}: {claim})."
     )
 
 

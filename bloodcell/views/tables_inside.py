@@ -32,7 +32,12 @@ class Block:
     @property
     def output(self) -> str:
         """Shape of what leaves the block, such as "32 × 32 × 16"."""
-        return output_text(self.layers[-1])
+        return output_text(_main_layer(self.layers))
+
+
+def _main_layer(layers: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return the layer that a block is there for: the classes' probabilities where it has them, else its last."""
+    return next((layer for layer in layers if layer["name"] == "predictions"), layers[-1])
 
 
 def output_text(layer: Mapping[str, Any]) -> str:
@@ -67,7 +72,7 @@ def short_name(layer: Mapping[str, Any]) -> str:
 def first_choice(block: Block) -> str:
     """Return the layer to open with a block: the last that is a set of maps, else its last."""
     maps = [layer for layer in block.layers if len(layer["output_shape"]) == 3 and layer["output_shape"][0] > 1]
-    return (maps or block.layers)[-1]["name"]
+    return (maps[-1] if maps else _main_layer(block.layers))["name"]
 
 
 def count_text(value: int, unit: str) -> str:

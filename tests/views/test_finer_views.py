@@ -1,19 +1,23 @@
 """Finer types on pages: a section of Reports, an opinion beside an answer, and nothing where there is none."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from bloodcell.artifact import Predictions, publish_artifact
 from bloodcell.cases import ModelAnswer
 from bloodcell.evaluation import FinerEvaluation
 from bloodcell.inference.classifier import AskedCell, answer_cells
 from bloodcell.inference.engine import Outputs
 from bloodcell.inference.finer import form_finer_opinions
 from bloodcell.inference.specimens import find_specimen
+from bloodcell.pipeline import describe_predictions
+from bloodcell.views import cache_finer
 from bloodcell.views import tables_finer as tables
-from tests.finer import write_finer_artifact
+from tests.finer import make_finer_predictions, write_finer_artifact
 from tests.shelf import write_artifact
 
 APP = Path(__file__).parents[2] / "app.py"
@@ -107,3 +111,61 @@ def test_an_answer_carries_the_finer_opinion_and_a_case_keeps_it(folder):
     assert sum(first.to_dict()["finer_probabilities"].values()) == pytest.approx(first.probability)
     assert second.label == "platelet" and "finer_label" not in second.to_dict()
     assert ModelAnswer.from_answer(first, artifact.fingerprint).finer_label == "band neutrophil"
+
+
+def show_page(label: str, name: str) -> None:
+    import numpy as np
+
+    from bloodcell.inference.classifier import Answer
+    from bloodcell.views.components_finer import show_finer_answer
+
+    answer = Answer("a.png", "ok", label, 0.9, {label: 0.9}, (label,), name, ())
+    show_finer_answer(answer, np.zeros((64, 64, 3), np.uint8), "test")
+
+
+def test_another_models_opinion_stands_below_the_answer_of_one_that_has_none(folder, monkeypatch):
+    write_artifact(folder, "cnn_4")
+    text = "\n".join(one.value for one in AppTest.from_function(show_page, args=("neutrophil", "cnn_4")).run().markdown)
+    assert "Finer opinion" not in text, "no model here tells finer types apart"
+    artifact = write_finer_artifact(folder)
+    monkeypatch.setattr("bloodcell.views.cache.load_engine", lambda name: FinerEngine())
+    monkeypatch.setattr("bloodcell.views.cache_finer.find_litert", lambda one: Path("form"))
+    at = AppTest.from_function(show_page, args=("neutrophil", "cnn_4"), default_timeout=60).run()
+    assert not at.exception
+    assert f"**Finer opinion** of {artifact.name}. If it is a cell of class neutrophil: **band" in at.markdown[0].value
+    assert at.dataframe[0].value["probability"].sum() == pytest.approx(0.9), "divides what the answer says"
+    at = AppTest.from_function(show_page, args=("immature granulocyte", "cnn_4"), default_timeout=60).run()
+    assert "sees class neutrophil here" in at.caption[0].value and not at.dataframe
+    at = AppTest.from_function(show_page, args=("platelet", "cnn_4"), default_timeout=60).run()
+    assert not at.caption and not at.markdown
+
+
+def test_what_finer_types_do_to_the_eight_classes_is_told_beside_the_twin(folder):
+    predictions = [make_finer_predictions(split) for split in ("val", "test")]
+    own = write_finer_artifact(folder)
+    plain = [Predictions(one.split, one.y_true, one.logits, one.image_hashes) for one in predictions]
+    shift = np.roll(plain[0].logits[:9], 1, axis=1)
+    worse = Predictions("val", plain[0].y_true, np.concatenate([shift, plain[0].logits[9:]]), plain[0].image_hashes)
+    publish_artifact(
+        replace(own.manifest, model="hemanet_nano.eleven"),
+        weights=b"no weights",
+        history=own.load_history(),
+        predictions=predictions,
+        evaluations={one.split: describe_predictions(one, 1.0) for one in predictions},
+        directory=folder,
+    )
+    write_artifact(folder, "hemanet_nano", predictions=[worse, plain[1]])
+    effect = cache_finer.compare_heads(own.name, "val")
+    right = [int((one.logits.argmax(axis=1) == one.y_true).sum()) for one in (predictions[0], worse)]
+    assert f"on val: {right[0]} of 400 images right, and {right[1]} with hemanet_nano" in tables.describe_effect(effect)
+    write_artifact(folder, "hemanet_nano", predictions=plain, seed=1)
+    assert cache_finer.compare_heads(own.name, "val") is None, "another seed is no twin"
+    assert cache_finer.compare_heads("hemanet_nano", "val") is None
+
+
+def test_the_anchor_stands_beside_accuracy_mean_over_types_and_macro_f1_of_the_split(folder):
+    finer = FinerEvaluation.from_dict(write_finer_artifact(folder).load_evaluation("val")["finer"])
+    text = tables.describe_anchor(finer, "val")
+    assert "here on val" in text and f"mean over the types {100 * finer.mean_recall:.1f} %" in text
+    low, high = finer.overall.accuracy_interval
+    assert f"(95 %: {100 * low:.1f} to {100 * high:.1f} %)" in text
