@@ -7,8 +7,8 @@ its first value out of the URL, and going back past a page switch, whose entry h
 """
 
 import time
-from collections.abc import Mapping, Sequence
-from typing import cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
 
 import pandas as pd
 import streamlit as st
@@ -171,19 +171,7 @@ def remembered_select(label: str, options: Mapping[str, str], key: str, default:
         default: The value of a reader who has chosen nothing.
         help: What a pointer on the question mark reads.
     """
-    restore_choice(key, list(options), default)
-    st.selectbox(
-        label,
-        list(options),
-        format_func=options.__getitem__,
-        key=key,
-        persist_state="session",
-        on_change=_touch,
-        args=(key,),
-        help=help,
-    )
-    keep_choice(key, default)
-    return cast(str, st.session_state[key])
+    return _remember_one(st.selectbox, label, options, key, default, help=help)
 
 
 def remembered_steps(label: str, steps: Mapping[str, str], key: str, default: str) -> str:
@@ -195,15 +183,23 @@ def remembered_steps(label: str, steps: Mapping[str, str], key: str, default: st
         key: Key of the widget and name of the parameter, beginning with the page's name.
         default: The value of a reader who has chosen nothing.
     """
-    restore_choice(key, list(steps), default)
-    st.select_slider(
+    return _remember_one(st.select_slider, label, steps, key, default)
+
+
+def _remember_one(
+    widget: Callable[..., Any], label: str, options: Mapping[str, str], key: str, default: str, **settings: Any
+) -> str:
+    """Show a widget that holds one of several values, and keep its value in the session and in the URL."""
+    restore_choice(key, list(options), default)
+    widget(
         label,
-        list(steps),
-        format_func=steps.__getitem__,
+        list(options),
+        format_func=options.__getitem__,
         key=key,
         persist_state="session",
         on_change=_touch,
         args=(key,),
+        **settings,
     )
     keep_choice(key, default)
     return cast(str, st.session_state[key])

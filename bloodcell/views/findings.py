@@ -181,21 +181,21 @@ def list_settings(a: Network, b: Network) -> list[tuple[str, str, str]]:
     return [
         (
             SETTING_LABELS.get(key, key.replace("_", " ")),
-            write_setting(a.recipe[key], is_name=key == "teacher"),
-            write_setting(b.recipe[key], is_name=key == "teacher"),
+            write_setting(key, a.recipe[key]),
+            write_setting(key, b.recipe[key]),
         )
         for key in a.recipe
         if a.recipe[key] != b.recipe[key]
     ]
 
 
-def write_setting(value: Any, is_name: bool = False) -> str:
-    """Return one value of a recipe as a reader would write it; a name stays as it is."""
+def write_setting(field: str, value: Any) -> str:
+    """Return one value of a field of a recipe as a reader would write it; the name of a model stays as it is."""
     if value is None:
         return "none"
     if isinstance(value, float):
         return f"{value:g}"
-    return str(value) if is_name else str(value).replace("_", " ")
+    return str(value) if field == "teacher" else str(value).replace("_", " ")
 
 
 def other_differences(one: Evidence, options: set[str], networks: Mapping[str, Network]) -> list[str]:

@@ -93,13 +93,15 @@ def answer_lightweight(
         f"{'is' if len(near) < 2 else 'are'} at worst {100 * MARGIN_OF_COMPETING:g} point behind at the end of the "
         f"interval{': ' if near else ''}{listed}."
     )
-    caveat = (
+    caveat = _paragraph(
         "“Lightweight” are the CNN and HemaNet families, “deep” the ResNet, Inception and VGG families. Both sides "
         "were chosen on validation, the deep one as the best, the light one as the lightest within "
         f"{100 * DEFAULT_MARGIN:g} points of the best light one, and compared on test. Our own family is trained "
         "longer, with augmentation and another optimizer: its rows show what a lightweight network can reach, not what "
-        f"its graph alone brings. {describe_shortened(rows)} {describe_machines(rows)}"
-    ).strip()
+        "its graph alone brings.",
+        describe_shortened(rows),
+        describe_machines(rows),
+    )
     return Finding(key, question, sentences[0], " ".join(sentences), tuple(evidence), caveat, missing)
 
 
@@ -169,14 +171,12 @@ def answer_attention(
         if others[one.a, one.b]
     ]
     compared = [networks[name] for name in dict.fromkeys(wanted) if name in networks]
-    caveat = " ".join(
-        [
-            *unclean,
-            "Where, how wide and with which ratio attention stands is the study's choice; others differ.",
-            describe_shortened(compared),
-            describe_machines([*compared, *ladder.values()]),
-        ]
-    ).strip()
+    caveat = _paragraph(
+        *unclean,
+        "Where, how wide and with which ratio attention stands is the study's choice; others differ.",
+        describe_shortened(compared),
+        describe_machines([*compared, *ladder.values()]),
+    )
     if not clean:
         text = "Not answered yet: no pair that differs in attention alone is trained here."
         return Finding(key, question, text, text, tuple(evidence), caveat, missing, is_answered=False)
@@ -213,6 +213,11 @@ def _count_verdicts(evidence: Sequence[Evidence], helps: str, hurts: str, noun: 
 
 def _list_differences(evidence: Sequence[Evidence]) -> str:
     return _join([f"{one.a} against {one.b} {describe_difference(one)}" for one in evidence], "; ") + "."
+
+
+def _paragraph(*sentences: str) -> str:
+    """Return sentences in a row; those that have nothing to say are empty."""
+    return " ".join(sentence for sentence in sentences if sentence)
 
 
 def _join(parts: Sequence[str], separator: str = ", ") -> str:
@@ -287,15 +292,13 @@ def answer_depth(
         for one in deeper
         if others[one.a, one.b]
     ]
-    caveat = " ".join(
-        [
-            "The networks of two sizes differ in more than size. The ladder below changes depth, and with it how many "
-            "features reach the dense layer, which holds most of the weights: the deeper of two can be the lighter.",
-            *unclean,
-            describe_shortened(study),
-            describe_machines([*study, *ladder.values()]),
-        ]
-    ).strip()
+    caveat = _paragraph(
+        "The networks of two sizes differ in more than size. The ladder below changes depth, and with it how many "
+        "features reach the dense layer, which holds most of the weights: the deeper of two can be the lighter.",
+        *unclean,
+        describe_shortened(study),
+        describe_machines([*study, *ladder.values()]),
+    )
     return Finding(key, question, " ".join(short), " ".join(sentences), tuple(evidence), caveat, missing)
 
 
@@ -381,12 +384,12 @@ def answer_augmentation(arms: Mapping[str, Mapping[str, Network]], num_missing: 
         for arm, one in of.items()
         if arm != "none"
     )
-    machines = describe_machines(one for of in arms.values() for one in of.values())
-    caveat = (
+    caveat = _paragraph(
         f"All arms have the same recipe of {RECIPES['study'].num_epochs} epochs with the augmentation changed and "
         "nothing else; a longer schedule usually suits augmentation better. The study's own also balances the classes, "
-        f"which shows the network more images an epoch. {machines}"
-    ).strip()
+        "which shows the network more images an epoch.",
+        describe_machines(one for of in arms.values() for one in of.values()),
+    )
     if not evidence:
         text = "Not answered yet: no network is trained here both with and without augmentation."
         return Finding(key, question, text, text, (), caveat, missing, is_answered=False)
@@ -423,11 +426,11 @@ def answer_ladder(ladder: Mapping[str, Network], num_missing: int) -> Finding:
     missing = missing_trials("ladder", num_missing)
     steps = [step for step in LADDER_NETWORKS if step != BASE]
     evidence = compare(ladder, [(step, BASE) for step in steps])
-    caveat = (
+    caveat = _paragraph(
         "Each step changes one thing of the base and keeps the recipe, so an idea that needs another recipe, such as "
-        "a longer training, is shown here at its worst. Two steps together may do more or less than their sum. "
-        f"{describe_machines(ladder.values())}"
-    ).strip()
+        "a longer training, is shown here at its worst. Two steps together may do more or less than their sum.",
+        describe_machines(ladder.values()),
+    )
     if not evidence:
         base = LADDER_NETWORKS[BASE]
         text = f"Not answered yet: no step of the ladder is trained here beside its base, {base}."

@@ -5,8 +5,9 @@ from typing import Any
 
 from bloodcell.artifact import Artifact, Manifest
 from bloodcell.artifact.store import Shelf
-from bloodcell.artifact.trials import complete_recipe, count_epochs, find_repeats, find_variants
+from bloodcell.artifact.trials import complete_recipe, count_epochs, find_variants
 from bloodcell.evaluation import Evaluation
+from bloodcell.inference.combined import find_seeds
 from bloodcell.models.catalog import ModelSpec
 from bloodcell.views.findings import write_setting
 from bloodcell.views.quantities import MISSING, megabytes, percent, percent_interval, points
@@ -67,10 +68,7 @@ def describe_recipe(recipe: Mapping[str, Any]) -> str:
             continue
         if key == "teacher_share" and not recipe.get("teacher"):
             continue
-        written = f"{value:g}" if isinstance(value, float) else str(value)
-        if key != "teacher":  # which is a name
-            written = written.replace("_", " ")
-        parts.append(f"{key.removeprefix('num_').replace('_', ' ')} {written}")
+        parts.append(f"{_name_field(key)} {write_setting(key, value)}")
     return ", ".join(parts)
 
 
@@ -99,9 +97,9 @@ def study_rows(artifact: Artifact, published: float | None, shelf: Shelf) -> dic
     rows = {}
     if published is not None and artifact.name == artifact.model_name:
         rows["Against the study"] = describe_against_study(artifact, published)
-    repeats = [one for one in find_repeats(shelf, artifact.name) if one.name != artifact.name]
-    if repeats:
-        rows["Other seeds"] = "; ".join(f"seed {one.manifest.seed}: {_accuracies(one)}" for one in repeats)
+    seeds = find_seeds(artifact, shelf.runs)
+    if seeds:
+        rows["Other seeds"] = "; ".join(f"seed {one.manifest.seed}: {_accuracies(one)}" for one in seeds)
     variants = find_variants(shelf, artifact.name)
     if variants:
         changes = "; ".join(f"{_describe_change(artifact, one, field)}: {_accuracies(one)}" for one, field in variants)
@@ -142,10 +140,13 @@ def describe_against_study(artifact: Artifact, published: float) -> str:
 
 
 def _describe_change(artifact: Artifact, variant: Artifact, field: str) -> str:
-    old, new = (complete_recipe(one.manifest.recipe)[field] for one in (artifact, variant))
-    name = field.removeprefix("num_").replace("_", " ")
-    old, new = (write_setting(one, is_name=field == "teacher") for one in (old, new))
-    return f"{name} {new} in place of {old}"
+    recipes = (complete_recipe(one.manifest.recipe) for one in (artifact, variant))
+    old, new = (write_setting(field, recipe[field]) for recipe in recipes)
+    return f"{_name_field(field)} {new} in place of {old}"
+
+
+def _name_field(field: str) -> str:
+    return field.removeprefix("num_").replace("_", " ")
 
 
 def _accuracies(one: Artifact) -> str:

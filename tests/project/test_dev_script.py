@@ -129,3 +129,18 @@ def test_packages_that_cannot_be_fetched_name_what_can_be_set(dev, project):
     assert done.returncode == 1
     for name in ("UV_DEFAULT_INDEX", "UV_SYSTEM_CERTS", "SSL_CERT_FILE"):
         assert name in done.stderr
+
+
+def test_jax_comes_when_a_command_asks_for_it_and_only_once(dev, project):
+    dev("python")
+    before = read_calls(project)
+    python = project / ".venv/bin/python"
+    write_script(python, '#!/bin/bash\n[ "$1" = -c ] && exit 1\necho "python $*"\n')
+    assert dev("python", "x").stdout == "python x\n" and read_calls(project) == before
+    done = dev("python", "x", KERAS_BACKEND="jax")
+    assert done.stdout == "python x\n" and "adding JAX" in done.stderr
+    added = read_calls(project).removeprefix(before)
+    assert added.startswith("pip install ") and " jax | " in added
+    write_script(python, '#!/bin/bash\n[ "$1" = -c ] && exit 0\necho "python $*"\n')
+    assert "adding JAX" not in dev("python", "x", KERAS_BACKEND="jax").stderr
+    assert read_calls(project) == before + added
