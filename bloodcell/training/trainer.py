@@ -23,6 +23,7 @@ from bloodcell.dataset import Split, find_subtypes, prepare_images
 from bloodcell.errors import StorageError, TrainingError
 from bloodcell.files import cache_directory
 from bloodcell.locks import try_lock
+from bloodcell.training.allocator import keep_freed_memory
 from bloodcell.training.augmentation import AUGMENTATIONS, epoch_order
 from bloodcell.training.averaging import NUM_IMAGES, averaged_weights
 from bloodcell.training.checkpoint import Progress, load_checkpoint, save_checkpoint
@@ -75,6 +76,8 @@ def train(
 ) -> TrainingResult:
     """Train one catalog row, or continue where a killed training of the same recipe, seed and data ended.
 
+    The process holds on to the most memory that it needed: let one train that ends soon afterwards.
+
     Args:
         on_epoch: Called after each epoch with its numbers, those of resumed epochs included.
         on_batch: Called after each step with (step, steps per epoch, running numbers).
@@ -95,6 +98,7 @@ def train(
         raise TrainingError("A training needs at least one image in train and one in val.")
     if (recipe.teacher is None) != (teacher is None):
         raise ValueError(f"Expected a teacher where the recipe names one. It names: {recipe.teacher!r}")
+    keep_freed_memory()
     images, labels = train_split.images[: recipe.max_images], train_split.labels[: recipe.max_images]
     keras.utils.set_random_seed(seed)
     model, answers = _build(model_name, recipe.compute_dtype)
@@ -224,7 +228,7 @@ def describe_processor() -> str:
     except OSError:
         pass
     num_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{name}, {num_cores} cores"
+    return f"{name}, {num_cores} {'core' if num_cores == 1 else 'cores'}"
 
 
 def _build(model_name: str, compute_dtype: str) -> tuple[keras.Model, keras.Model]:
