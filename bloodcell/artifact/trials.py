@@ -91,6 +91,28 @@ def find_repeats(shelf: Shelf, name: str) -> tuple[Artifact, ...]:
     return tuple(by_seed[seed] for seed in sorted(by_seed))
 
 
+def find_twin(shelf: Shelf, name: str) -> Artifact | None:
+    """Return the training of the catalog row, artifact or run, that differs from an artifact with another head in that.
+
+    Recipe, seed and data are the artifact's.
+
+    Args:
+        shelf: Everything trained.
+        name: Name of an artifact with another head, `hemanet_tiny.eleven`; any other has no twin.
+    """
+    artifact, row = shelf.artifacts.get(name), name.partition(".")[0]
+    if artifact is None or artifact.model_name == row:
+        return None
+
+    def facts(training: Artifact) -> tuple[Any, ...]:
+        return complete_recipe(training.manifest.recipe), training.manifest.seed, trained_on(training)
+
+    own = facts(artifact)
+    candidates = [shelf.artifacts[row]] if row in shelf.artifacts else []
+    candidates += [run for run in shelf.runs.values() if run.model_name == row]
+    return next((one for one in candidates if facts(one) == own), None)
+
+
 def find_variants(shelf: Shelf, name: str) -> list[tuple[Artifact, str]]:
     """Return every run that differs from an artifact in one field of the recipe alone, with that field.
 

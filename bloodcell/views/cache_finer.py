@@ -3,7 +3,7 @@
 import streamlit as st
 
 from bloodcell.artifact import Artifact
-from bloodcell.artifact.trials import complete_recipe, trained_on
+from bloodcell.artifact.trials import find_twin
 from bloodcell.evaluation import FinerEvaluation
 from bloodcell.evaluation.evidence import Evidence, find_evidence
 from bloodcell.evaluation.repeated import gather_trainings
@@ -30,13 +30,10 @@ def find_finer_model() -> Artifact | None:
 def compare_heads(name: str, split: str) -> Evidence | None:
     """Return how a model that tells finer types apart differs, on the eight classes, from its twin that does not.
 
-    The twin is the catalog row, trained with the same recipe, seed and data; None where it is not there.
+    The twin is a training of the catalog row with the same recipe, seed and data; None where there is none.
     """
-    artifact, twin = cache.load_artifact(name), cache.load_artifact(name.partition(".")[0])
-    if artifact is None or twin is None or artifact is twin or twin.model_name == artifact.model_name:
-        return None
-    facts = [(complete_recipe(one.manifest.recipe), one.manifest.seed, trained_on(one)) for one in (artifact, twin)]
-    if facts[0] != facts[1]:
+    artifact, twin = cache.load_artifact(name), find_twin(cache.load_shelf(), name)
+    if artifact is None or twin is None:
         return None
     return _compare_heads(artifact.fingerprint, twin.fingerprint, split, artifact, twin)
 

@@ -161,6 +161,16 @@ def test_what_finer_types_do_to_the_eight_classes_is_told_beside_the_twin(folder
     write_artifact(folder, "hemanet_nano", predictions=plain, seed=1)
     assert cache_finer.compare_heads(own.name, "val") is None, "another seed is no twin"
     assert cache_finer.compare_heads("hemanet_nano", "val") is None
+    row = write_artifact(folder.parent / "scratch", "hemanet_nano", predictions=[worse, plain[1]])
+    publish_artifact(
+        replace(row.manifest, name="hemanet_nano.short", kind="run", files={}),
+        weights=None,
+        history=row.load_history(),
+        predictions=[worse, plain[1]],
+        evaluations={split: row.load_evaluation(split) for split in ("val", "test")},
+        directory=folder,
+    )
+    assert cache_finer.compare_heads(own.name, "val").b == "hemanet_nano.short", "where the row was trained otherwise"
 
 
 def test_the_anchor_stands_beside_accuracy_mean_over_types_and_macro_f1_of_the_split(folder):
