@@ -22,7 +22,7 @@ from bloodcell.commands import (
     train,
     tried,
 )
-from bloodcell.commands.output import say
+from bloodcell.commands.output import OutputError, flush_output, say
 from bloodcell.errors import BloodCellError
 
 
@@ -41,9 +41,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     options = build_parser().parse_args(arguments)
     try:
-        return options.run(options)
+        status: int = options.run(options)
+        flush_output()
+        return status
     except BloodCellError as error:
         say(str(error))
+        return 1
+    except OutputError as error:
+        say(str(error))
+        _discard_output()
         return 1
     except KeyboardInterrupt:
         continues = options.command in ("train", "experiment", "data")
@@ -51,8 +57,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(f"Stopped.{hint}")
         return 130
     except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return 0
+
+
+def _discard_output() -> None:
+    """Send what is left to nowhere: Python flushes once more at its end, and would fail there."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -59,6 +59,10 @@ class RecipeNotFoundError(BloodCellError):
     """A recipe that does not exist."""
 
 
+class NoLocksError(BloodCellError):
+    """This system keeps no file locks that a killed process gives up."""
+
+
 class TrainingError(BloodCellError):
     """A training that cannot start or go on."""
 

@@ -3,11 +3,16 @@
 import hashlib
 import os
 import tempfile
+import zipfile
+import zlib
 from pathlib import Path
 
 from platformdirs import user_cache_dir, user_data_dir
 
 from bloodcell.errors import StorageError
+
+DAMAGED_ARRAYS = (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error)
+"""What reading a damaged .npz file raises: cut, empty, altered in one bit, or something else altogether."""
 
 PROJECT_DIRECTORY = Path(__file__).resolve().parent.parent
 

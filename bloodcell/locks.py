@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from bloodcell.errors import StorageError, TrainingError
+from bloodcell.errors import NoLocksError, StorageError
 
 
 @contextlib.contextmanager
@@ -88,7 +88,7 @@ def _lock(stream: IO[str], *, exclusive: bool, wait: bool) -> bool:
     try:
         import fcntl
     except ImportError as error:
-        raise TrainingError(
+        raise NoLocksError(
             "Trainings from a page need Linux or macOS. `./dev python -m bloodcell train NAME` trains everywhere."
         ) from error
     kind = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH

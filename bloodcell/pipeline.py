@@ -165,6 +165,7 @@ def publish_training(
     own: bool = False,
     notes: tuple[str, ...] = (),
     added_set: Path | None = None,
+    command: str | None = None,
 ) -> Artifact:
     """Store a finished training: weights rounded as they are kept, and everything measured on the rounded ones.
 
@@ -172,6 +173,7 @@ def publish_training(
         own: Store it among this user's own models.
         notes: Sentences for its card.
         added_set: The labelled set that was added to train.
+        command: What trains it again; `train` with its recipe and seed where None.
     """
     model_name = graph_of(name)
     fold_batch_norm(result.model)  # first, so that the kernels that are rounded are those that LiteRT runs
@@ -205,7 +207,7 @@ def publish_training(
         backend=result.backend,
         versions=_versions(),
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        command=_command(name, kind, recipe_name, recipe, seed, own, added_set, result.backend),
+        command=command or _command(name, kind, recipe_name, recipe, seed, own, added_set, result.backend),
         notes=notes,
     )
     artifact = publish_artifact(

@@ -174,6 +174,10 @@ sys.exit(f"imported {heavy}" if heavy else 0)
         ("export", "cnn_3"),
         ("export", "cnn_3", "--format", "onnx"),
         ("export", "cnn_3", "--format", "keras", "--precision", "int8"),
+        ("measure", "trust", "--max-images", "0"),
+        ("measure", "robustness", "--max-images", "-1"),
+        ("measure", "unseen", "--epochs", "0"),
+        ("tried", " ", "--val", "98", "--model", "cnn_3", "--kept", "no"),
     ],
 )
 def test_wrong_usage_ends_with_2(run, shelf, arguments):
@@ -189,7 +193,7 @@ def test_wrong_usage_ends_with_2(run, shelf, arguments):
         (("train", "cnn_3", "--recipe", "magic"), "No recipe 'magic'"),
         (("evaluate", "cnn_5"), "Available: cnn_2"),
         (("evaluate", "resnet18"), "bloodcell train resnet18"),
-        (("evaluate", "runs/cnn_3.seed1"), "No trained artifact for 'runs/cnn_3.seed1'"),
+        (("evaluate", "runs/cnn_3.seed1"), "Run `./dev python -m bloodcell train cnn_3 --run seed1`"),
         (("evaluate", "cnn_3", "--cells", "nowhere"), "no labelled set at nowhere"),
         (("evaluate", "../cnn_3"), "no network named '../cnn_3'"),
         (("train", "cnn_3./../x"), "cannot be a name"),
@@ -229,10 +233,23 @@ def test_help_ends_with_0(run):
 
 def test_the_reader_of_a_pipe_may_leave(shelf):
     environment = {**os.environ, "PYTHONPATH": str(PROJECT_DIRECTORY)}
-    command = f"{sys.executable} -u -m bloodcell models --json | head -c 10"
-    done = subprocess.run(command, shell=True, capture_output=True, text=True, env=environment, timeout=120)
-    assert done.stdout.startswith("[")
-    assert "Traceback" not in done.stderr
+    environment.pop("PYTHONUNBUFFERED", None)
+    for flags, reader in (("-u", "head -c 10"), ("", "true"), ("", "head -c 10")):
+        script = f"{sys.executable} {flags} -m bloodcell models --json | {reader}; exit ${{PIPESTATUS[0]}}"
+        done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=environment, timeout=120)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith("[") or reader == "true"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_output_that_cannot_be_written_is_a_failure_in_one_sentence(shelf):
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT_DIRECTORY)}
+    environment.pop("PYTHONUNBUFFERED", None)
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "bloodcell", "models", "--json"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment, timeout=120)
+    assert done.returncode == 1
+    assert done.stderr == "The output could not be written: No space left on device.\n"
 
 
 # train

@@ -13,7 +13,7 @@ import numpy as np
 
 from bloodcell.artifact.manifest import MANIFEST_FILE, Manifest
 from bloodcell.errors import ArtifactDamagedError, ArtifactNotFoundError
-from bloodcell.files import artifacts_directory, file_sha256, own_models_directory
+from bloodcell.files import DAMAGED_ARRAYS, artifacts_directory, file_sha256, own_models_directory
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,7 +111,7 @@ class Artifact:
                     stored[f"{split}_subtype_logits"].astype(np.float32) if has_subtypes else None,
                     stored[f"{split}_finer_true"].astype(np.int64) if has_subtypes else None,
                 )
-        except (OSError, KeyError, ValueError) as error:
+        except DAMAGED_ARRAYS as error:
             raise ArtifactDamagedError(f"{path} cannot be read ({error}). Restore it or train again.") from error
 
     def load_evaluation(self, split: str) -> dict[str, Any]:
@@ -155,23 +155,23 @@ def load_artifact(name: str, directory: Path | None = None) -> Artifact:
             f"{name!r} is not the name of a trained model: expected one such as cnn_4, or {RUNS_FOLDER}/NAME.TAG for a "
             "run."
         )
-    folder = root / name
+    folder, is_run = root / name, name.startswith(f"{RUNS_FOLDER}/")
     if not (folder / MANIFEST_FILE).is_file():
         if folder.is_dir() and any(folder.iterdir()):
             raise ArtifactDamagedError(
                 f"{folder} has no {MANIFEST_FILE}, which is written last: the artifact is incomplete. "
-                f"Delete the folder and run `./dev python -m bloodcell train {name}`."
+                f"Delete the folder and run `{_training_command(name, root)}`."
             )
-        found = sorted(p.parent.name for p in root.glob(f"*/{MANIFEST_FILE}"))
+        found = sorted(p.parent.name for p in folder.parent.glob(f"*/{MANIFEST_FILE}"))
         raise ArtifactNotFoundError(
-            f"No trained artifact for {name!r} in {root}. Run `./dev python -m bloodcell train {name}`. "
-            f"Available: {', '.join(found) or 'none'}."
+            f"No trained {'run' if is_run else 'artifact'} for {name!r} in {root}. Run "
+            f"`{_training_command(name, root)}`. Available: {', '.join(found) or 'none'}."
         )
-    manifest = read_manifest(folder)
+    manifest = read_manifest(folder, is_run)
     return Artifact(manifest.name, manifest.kind, folder, manifest)
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_manifest(folder: Path, is_run: bool) -> Manifest:
     """Return the manifest that an artifact's files fit, every one verified by its hash.
 
     That is the next one where a process that replaces a file was killed, or is met, before it replaced the manifest.
@@ -180,12 +180,12 @@ def read_manifest(folder: Path) -> Manifest:
         ArtifactDamagedError: A file is missing, altered or foreign.
     """
     try:
-        return _read_verified(folder, MANIFEST_FILE)
+        return _read_verified(folder, MANIFEST_FILE, is_run)
     except ArtifactDamagedError:
         for name in (NEXT_MANIFEST_FILE, MANIFEST_FILE):  # in this order, both have been replaced since the first look
             if (folder / name).is_file():
                 with contextlib.suppress(ArtifactDamagedError):
-                    return _read_verified(folder, name)
+                    return _read_verified(folder, name, is_run)
         raise
 
 
@@ -244,9 +244,18 @@ def _folders(root: Path) -> list[Path]:
     return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
 
 
-def _read_verified(folder: Path, name: str) -> Manifest:
+def _training_command(name: str, root: Path) -> str:
+    """Return what trains an artifact, a run or one of the user's own models of this name."""
+    own = " --own" if root == own_models_directory() else ""
+    row, _, tag = name.removeprefix(f"{RUNS_FOLDER}/").partition(".")
+    if name.startswith(f"{RUNS_FOLDER}/"):
+        return f"./dev python -m bloodcell train {row}{own} --run {tag or 'TAG'}"
+    return f"./dev python -m bloodcell train {name}{own}"
+
+
+def _read_verified(folder: Path, name: str, is_run: bool) -> Manifest:
     manifest = Manifest.from_json(_read_text(folder / name), str(folder / name))
-    _verify(folder, manifest)
+    _verify(folder, manifest, is_run)
     return manifest
 
 
@@ -257,15 +266,14 @@ def _read_text(path: Path) -> str:
         raise ArtifactDamagedError(f"{path} cannot be read ({error}). Restore it or train again.") from error
 
 
-def _verify(folder: Path, manifest: Manifest) -> None:
+def _verify(folder: Path, manifest: Manifest, is_run: bool) -> None:
     expected_name = folder.name
     if manifest.name != expected_name:
         raise ArtifactDamagedError(
             f"{folder} holds the artifact {manifest.name!r}, not {expected_name!r}: it was copied or renamed. "
             f"Move it back to {manifest.name!r}."
         )
-    in_runs = folder.parent.name == RUNS_FOLDER
-    if manifest.kind not in REQUIRED_FILES or in_runs != (manifest.kind == "run"):
+    if manifest.kind not in REQUIRED_FILES or is_run != (manifest.kind == "run"):
         raise ArtifactDamagedError(f"{folder} is of kind {manifest.kind!r} and lies in the wrong folder for it.")
     for name in REQUIRED_FILES[manifest.kind]:
         if name not in manifest.files:

@@ -70,7 +70,9 @@ def find_trials(shelf: Shelf, trials: Sequence[Trial], dataset_md5: str | None =
 
 
 def find_repeats(shelf: Shelf, name: str) -> tuple[Artifact, ...]:
-    """Return every training of one network that differs in the seed alone, by seed: its artifact and the runs like it.
+    """Return every training of one network by the same recipe on the same data, by seed: its artifact and its runs.
+
+    Backend and device may differ; what is computed is the same, its last digits and the first weights are not.
 
     Args:
         shelf: Everything trained.

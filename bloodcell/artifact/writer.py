@@ -96,7 +96,7 @@ def add_file(artifact: Artifact, name: str, data: bytes) -> Artifact:
     """
     folder = artifact.directory
     with lock_folder(folder.parent):
-        current = read_manifest(folder)
+        current = read_manifest(folder, artifact.kind == "run")
         for deciding in (WEIGHTS_FILE, PREDICTIONS_FILE):
             if current.files.get(deciding) != artifact.manifest.files.get(deciding):
                 raise StorageError(

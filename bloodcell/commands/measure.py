@@ -10,6 +10,7 @@ from bloodcell.commands.measure_map import measure_map
 from bloodcell.commands.measure_models import measure_combined, measure_forms
 from bloodcell.commands.output import percent, print_json, print_table, say, step_progress
 from bloodcell.commands.shelf import find_artifact, load_shelf_aloud
+from bloodcell.commands.train import positive
 from bloodcell.errors import EngineError, ImageError
 
 if TYPE_CHECKING:
@@ -53,12 +54,16 @@ def add_parser(subparsers: Any) -> None:
                 "names", nargs="*", metavar="NAME", help="trained models; all that have no map if none is given"
             )
         if name in ("trust", "robustness"):
-            action.add_argument("--max-images", type=int, metavar="N", help="only N test images, and store nothing")
+            action.add_argument(
+                "--max-images", type=positive, metavar="N", help="only N test images, and store nothing"
+            )
         if name == "ladder":
             action.add_argument("--quick", action="store_true", help="under a minute, less exact, and store nothing")
         if name == "unseen":
             action.add_argument("--model", default=UNSEEN_MODEL, help=f"network to train ({UNSEEN_MODEL})")
-            action.add_argument("--epochs", type=int, default=UNSEEN_EPOCHS, help=f"epochs of each ({UNSEEN_EPOCHS})")
+            action.add_argument(
+                "--epochs", type=positive, default=UNSEEN_EPOCHS, help=f"epochs of each ({UNSEEN_EPOCHS})"
+            )
 
 
 def measure_guard(options: argparse.Namespace) -> int:
@@ -160,13 +165,16 @@ def measure_unseen(options: argparse.Namespace) -> int:
     recipe_name, recipe = recipe_for(options.model)
     recipe = recipe.replace(num_epochs=options.epochs, teacher=None)  # who has seen the type cannot teach here
     splits = {name: load_split(name) for name in ("train", "val", "test")}
+    command = f"./dev python -m bloodcell measure unseen --model {options.model} --epochs {options.epochs}"
     types = []
     for label, name in enumerate(CLASS_NAMES):
         tag = f"without-{name.replace(' ', '-')}"
         say(f"Training {options.model} without {name} ({label + 1} of {len(CLASS_NAMES)}).")
         kept_train, kept_val = leave_out(splits["train"], label), leave_out(splits["val"], label)
         result = train(options.model, recipe, kept_train, kept_val, on_epoch=_say_epoch)
-        run = publish_training(f"{options.model}.{tag}", "run", recipe_name, recipe, 0, result, kept_train, kept_val)
+        run = publish_training(
+            f"{options.model}.{tag}", "run", recipe_name, recipe, 0, result, kept_train, kept_val, command=command
+        )
         types.append(measure_left_out(result.model, run, label, kept_train, kept_val, splits["test"]))
         refused = types[-1]["refused"]
         say(f"Of {refused['n']} cells of type {name}, {percent(refused['share'])} were refused.")

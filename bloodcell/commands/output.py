@@ -8,6 +8,25 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 
+class OutputError(Exception):
+    """Standard output cannot be written."""
+
+
+def flush_output() -> None:
+    """Write out what a command has printed, while a failure can still be told.
+
+    Raises:
+        OutputError: The disk is full, or the output cannot be written for another reason.
+        BrokenPipeError: The reader of a pipe has left.
+    """
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"The output could not be written: {error.strerror or error}.") from error
+
+
 def say(message: str) -> None:
     """Write a sentence for the person at the terminal."""
     print(message, file=sys.stderr, flush=True)

@@ -59,6 +59,8 @@ def _read_trial(options: argparse.Namespace) -> Any:
     from bloodcell.models import get_spec
 
     what = " ".join(options.what.split())
+    if not what:
+        options.parser.error("say in words what was tried")
     if options.source:
         artifact = find_artifact(options.source)
         manifest = artifact.manifest

@@ -24,7 +24,7 @@ import numpy as np
 from bloodcell.artifact import Artifact, add_file, load_artifact
 from bloodcell.dataset import Split, load_split, match_images, prepare_images
 from bloodcell.errors import ArtifactDamagedError, DatasetDamagedError
-from bloodcell.files import cache_directory, write_atomically
+from bloodcell.files import DAMAGED_ARRAYS, cache_directory, write_atomically
 from bloodcell.inference.child import OnProgress, report_progress, run_child, run_main
 from bloodcell.inference.engine import load_engine
 from bloodcell.inference.forms import lock_of
@@ -208,7 +208,7 @@ def load_map(artifact: Artifact, path: Path) -> CellMap:
             places = stored["places"].astype(np.float32)
             record = json.loads(str(stored["record"]))
         fits = record["predictions"] == _digest(artifact)
-    except (OSError, ValueError, KeyError) as error:
+    except DAMAGED_ARRAYS as error:
         raise ArtifactDamagedError(f"{path} cannot be read ({error}). {_repair(artifact)}") from error
     if not fits or places.shape != (len(artifact.load_predictions(SPLIT).y_true), 2):
         raise ArtifactDamagedError(f"{path} belongs to other predictions than {artifact.name}'s. {_repair(artifact)}")

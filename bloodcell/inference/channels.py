@@ -18,7 +18,7 @@ import numpy as np
 from bloodcell.artifact import Artifact
 from bloodcell.dataset import DatasetIdentity, Split, find_dataset, identify_dataset, load_split, prepare_images
 from bloodcell.errors import EngineError
-from bloodcell.files import write_atomically
+from bloodcell.files import DAMAGED_ARRAYS, write_atomically
 from bloodcell.inference.child import OnProgress, report_progress, run_child, run_main
 from bloodcell.inference.forms import lock_of
 from bloodcell.inference.inside import (
@@ -153,7 +153,7 @@ def load_channels(path: Path) -> dict[str, TopCells]:
                 name: TopCells(*(stored[f"{name}/{part}"] for part in ("rows", "values", "places", "active")))
                 for name in names
             }
-    except (OSError, ValueError, KeyError) as error:
+    except DAMAGED_ARRAYS as error:
         path.unlink(missing_ok=True)
         raise EngineError(f"{path} was damaged ({error}) and is deleted. Try again.") from error
 

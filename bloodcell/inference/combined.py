@@ -20,6 +20,7 @@ from bloodcell.inference.views import compute_view_probabilities
 
 COMBINED_FILE = "combined.json"
 SPLITS = ("val", "test")
+BATCH = 256
 
 
 def measure_combined(
@@ -41,25 +42,27 @@ def measure_combined(
         model, single and views {split: {count, n, share, interval, ece}}, and seeds: members, single (one entry of
         that form per member and split) and ensemble; None with fewer than two members.
     """
-    views = {}
+    single, views = {}, {}  # both on the images at hand, which need not be those that the predictions were stored for
     for done, split in enumerate(splits):
         if on_progress is not None:
             on_progress(done, len(splits), f"Eight views of every image of {split.name}, {artifact.name}")
         inputs = prepare_images(split.images)
+        logits = np.concatenate([engine.compute_logits(inputs[i : i + BATCH]) for i in range(0, len(inputs), BATCH)])
+        single[split.name] = _numbers(split.labels, softmax(logits, artifact.manifest.temperature))
         y_score = compute_view_probabilities(engine, inputs, artifact.manifest.temperature)
         views[split.name] = _numbers(split.labels, y_score)
     if on_progress is not None:
         on_progress(len(splits), len(splits), "Measured.")
     return {
         "model": describe_model(artifact),
-        "single": {name: _single(artifact, name) for name in SPLITS},
+        "single": single,
         "views": views,
         "seeds": measure_seeds([artifact, *find_seeds(artifact, runs)]),
     }
 
 
 def find_seeds(artifact: Artifact, runs: Mapping[str, Artifact]) -> list[Artifact]:
-    """Return the runs that differ from a model's training in the seed alone, one per seed, lowest first."""
+    """Return the runs by a model's recipe and data with other seeds, one per seed, lowest first."""
     shelf = Shelf({artifact.name: artifact}, dict(runs))
     return [one for one in find_repeats(shelf, artifact.name) if one.manifest.seed != artifact.manifest.seed]
 

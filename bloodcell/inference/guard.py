@@ -19,7 +19,6 @@ better) would have to travel with the artifact.
 """
 
 import io
-import zipfile
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,6 +27,7 @@ import numpy as np
 from bloodcell.artifact import Artifact
 from bloodcell.dataset import prepare_images
 from bloodcell.errors import ArtifactDamagedError, EngineError
+from bloodcell.files import DAMAGED_ARRAYS
 from bloodcell.inference.engine import Engine, Outputs
 from bloodcell.inference.guard_density import Mixture
 from bloodcell.inference.guard_pixels import GROUPS, PixelDescription, describe_pixels
@@ -222,7 +222,7 @@ def load_guard(artifact: Artifact, engine: Engine) -> Guard | None:
     path = artifact.directory / GUARD_FILE
     try:
         return Guard(parse_parameters(path.read_bytes()), artifact, engine)
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except DAMAGED_ARRAYS as error:
         raise ArtifactDamagedError(
             f"{path} cannot be read ({error}). Run `./dev python -m bloodcell measure guard {artifact.name}`."
         ) from error

@@ -41,7 +41,6 @@ def ensure_features(artifact: Artifact, engine: Engine, split: Split, on_progres
         if on_progress is not None:
             done = min(start + LARGEST_BATCH, split.num_images)
             on_progress(done, split.num_images, f"{artifact.name} looks at {split.num_images:,} {split.name} cells.")
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, _to_bytes(np.concatenate(features)))
     return path
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import logging
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bloodcell.errors import StorageError
-from bloodcell.files import write_atomically
+from bloodcell.files import DAMAGED_ARRAYS, write_atomically
 
 if TYPE_CHECKING:
     import keras
@@ -62,7 +61,7 @@ def load_checkpoint(path: Path, model: keras.Model) -> Progress | None:
     """Fill a compiled model and its optimizer with a checkpoint and return how far it was.
 
     Returns:
-        None where there is no checkpoint, or none that fits; a damaged one is said and set aside.
+        None where there is no checkpoint, or none that fits; a damaged one is said and deleted.
     """
     if not path.is_file():
         return None
@@ -76,7 +75,7 @@ def load_checkpoint(path: Path, model: keras.Model) -> Progress | None:
             ):
                 raise ValueError("it belongs to another graph or optimizer")
             best = [stored[f"best_{index}"] for index in range(len(model.weights))]
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except DAMAGED_ARRAYS as error:
         logger.warning("The checkpoint %s cannot be used (%s); the training starts again.", path, error)
         path.unlink(missing_ok=True)
         return None

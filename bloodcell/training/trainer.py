@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bloodcell.dataset import Split, find_subtypes, prepare_images
-from bloodcell.errors import StorageError, TrainingError
+from bloodcell.errors import NoLocksError, StorageError, TrainingError
 from bloodcell.files import cache_directory
 from bloodcell.locks import try_lock
 from bloodcell.training.allocator import keep_freed_memory
@@ -182,12 +182,13 @@ def checkpoint_path(
 def _alone(checkpoint: Path, model_name: str) -> Iterator[None]:
     """Keep a second process from a training that one is busy with: both would go on from one checkpoint, replacing it.
 
-    Where the folder cannot be written there is no checkpoint either, and the training goes on without both.
+    Where the folder cannot be written there is no checkpoint either, and the training goes on without both. A system
+    without file locks leaves it to its user.
     """
     with contextlib.ExitStack() as stack:
         try:
             is_alone = stack.enter_context(try_lock(checkpoint.with_suffix(".lock"), patience_s=0.5)) is not None
-        except StorageError:
+        except (StorageError, NoLocksError):
             is_alone = True
         if not is_alone:
             raise TrainingError(

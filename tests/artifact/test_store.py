@@ -265,3 +265,9 @@ def test_a_folder_that_cannot_be_locked_is_one_sentence(tmp_path):
 def test_a_manifest_survives_the_way_to_disk_and_back(folder):
     manifest = load_artifact("cnn_3", folder).manifest
     assert Manifest.from_json(manifest.to_json(), "here") == manifest
+
+
+def test_a_folder_of_artifacts_may_be_called_runs(tmp_path):
+    artifact = write_artifact(tmp_path / "runs", "cnn_4")
+    assert load_artifact("cnn_4", tmp_path / "runs").fingerprint == artifact.fingerprint
+    assert load_shelf(tmp_path / "runs").damaged == ()

@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
+from tests.damage import damage
 
 from bloodcell import __main__ as command_line
 from bloodcell.artifact import load_artifact, load_shelf
@@ -128,6 +129,8 @@ def test_a_map_of_other_predictions_is_refused(shelf, tmp_path):
     object.__setattr__(foreign, "load_predictions", lambda split: predictions)
     with pytest.raises(ArtifactDamagedError, match="other predictions"):
         cell_map.load_map(foreign, path)
-    path.write_bytes(b"nothing")
-    with pytest.raises(ArtifactDamagedError, match="measure map cnn_3"):
-        cell_map.load_map(stored, path)
+    whole = path.read_bytes()
+    for damaged in damage(whole):
+        path.write_bytes(damaged)
+        with pytest.raises(ArtifactDamagedError, match="measure map cnn_3"):
+            cell_map.load_map(stored, path)

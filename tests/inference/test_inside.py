@@ -9,6 +9,7 @@ from bloodcell.errors import ArtifactDamagedError, DatasetNotFoundError, EngineE
 from bloodcell.inference import channels, inside, inside_build
 from bloodcell.inference.inside import InsideEngine, InsideGraph
 from bloodcell.models.map_grids import MapGrid
+from tests.damage import damage
 
 
 @pytest.fixture
@@ -143,10 +144,13 @@ def test_channels_need_the_dataset(opened_cache, artifact):
 
 def test_a_damaged_file_of_channels_is_deleted(tmp_path):
     path = tmp_path / "channels.npz"
-    path.write_bytes(b"nothing")
-    with pytest.raises(EngineError, match="deleted"):
-        channels.load_channels(path)
-    assert not path.exists()
+    parts = (np.arange(40).reshape(8, 5), np.ones((8, 5), np.float32), np.ones((8, 5, 2)), np.ones(8, bool))
+    channels.store_channels(path, {"stem": channels.TopCells(*parts)})
+    for damaged in damage(path.read_bytes()):
+        path.write_bytes(damaged)
+        with pytest.raises(EngineError, match="deleted"):
+            channels.load_channels(path)
+        assert not path.exists()
 
 
 def test_another_file_of_the_dataset_has_channels_of_its_own(

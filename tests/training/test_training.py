@@ -306,3 +306,8 @@ def test_a_training_process_keeps_the_memory_that_it_frees():
     output = subprocess.run([sys.executable, "-c", MEASURE_FAULTS], check=True, capture_output=True, text=True).stdout
     before, after = map(int, output.split())
     assert after < before / 100
+
+
+def test_a_system_without_file_locks_trains_all_the_same(splits, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    assert len(train("cnn_4", SHORT.replace(num_epochs=1), *splits, directory=tmp_path).history) == 1
