@@ -7,7 +7,8 @@ import numpy as np
 import streamlit as st
 
 from bloodcell.dataset import CLASS_NAMES
-from bloodcell.evaluation.repeated import Change, Repeated, compare_repeated, shares_images
+from bloodcell.evaluation.evidence import find_evidence
+from bloodcell.evaluation.repeated import Change, Repeated, compare_repeated, pool_spread, shares_images
 from bloodcell.models.catalog import name_of
 from bloodcell.models.combinations import BASE, Combination, all_combinations, parse_combination
 from bloodcell.views import cache_build
@@ -52,9 +53,9 @@ SWITCHES: dict[str, tuple[str, dict[Any, str], str]] = {
 }
 DEFINITIONS = """
 - **Accuracy**: the mean over the seeds that were trained, on test; **±** is the standard deviation over seeds.
-- **Difference**: mean accuracy of this network minus that of the other, on the same images; its **±** bounds the 95 %
-  interval over images. It is *more than chance* if the interval leaves out zero and, with several seeds on both sides,
-  every seed of the better one beats every seed of the worse.
+- **Difference**: mean accuracy of this network minus that of the other, on the same images, with its 95 % interval
+  over images and seeds. It is *more than chance* by the rule of the page Findings: interval and test leave out zero,
+  and no seed of the better one is as low as any of the worse. How many pairs you look at is not corrected for.
 - **Recall** of a class: of its images, the share that is answered right, averaged over seeds.
 - Only trainings under **equal settings** (recipe and data) are compared, so that the switch is the one difference.
 - **FLOPs** for one image at inference, a multiply-add counted as two. **Memory**: float32 weights, and the outputs of
@@ -227,7 +228,8 @@ def show_consequence(combination: Combination, results: Mapping[str, Repeated]) 
         st.info(f"It and {name} were measured on different images: nothing to compare.")
         return None
     change = compare_repeated(own, results[other], len(CLASS_NAMES))
-    st.markdown(tables.describe_change(change, f"`{name}`"))
+    evidence = find_evidence(combination.name, name, own, results[other], pool_spread(results.values()))
+    st.markdown(tables.describe_change(evidence, f"`{name}`"))
     st.markdown(
         f"Of {change.num_images:,} images it gets **{change.num_gained:,}** right more often and "
         f"**{change.num_lost:,}** less often."

@@ -118,10 +118,13 @@ def show_list(store: CaseStore) -> None:
     if num_pages > 1:
         page = min(st.pagination(num_pages, key="cases_page"), num_pages)
     shown = found[(page - 1) * CASES_PER_PAGE : page * CASES_PER_PAGE]
-    chosen = [case for case in shown if show_row(store, case)]
+    for case in shown:
+        show_row(store, case)
+    chosen = [case for case in found if st.session_state.get(tick_key(case))]  # also those on other pages of the list
     if len(found) > 1:
+        so_far = f" ({len(chosen)} {'is' if len(chosen) == 1 else 'are'} ticked)" if chosen else ""
         st.button(
-            "Compare the two that are ticked" if len(chosen) == 2 else "Tick two cases to compare them",
+            "Compare the two that are ticked" if len(chosen) == 2 else f"Tick two cases to compare them{so_far}",
             icon=":material/compare_arrows:",
             key="cases_compare",
             disabled=len(chosen) != 2,
@@ -131,12 +134,19 @@ def show_list(store: CaseStore) -> None:
     show_backup(store)
 
 
-def show_row(store: CaseStore, case: CaseSummary) -> bool:
-    """One case of the list; return whether it is ticked."""
+def tick_key(case: CaseSummary) -> str:
+    """Key of the box that ticks a case of the list."""
+    return f"cases_tick_{case.id}"
+
+
+def show_row(store: CaseStore, case: CaseSummary) -> None:
+    """One case of the list."""
     with st.container(border=True, key=f"case_row_{case.id}"):
         tick, words, actions = st.columns([0.6, 6, 5], vertical_alignment="center")
         with tick:
-            ticked = st.checkbox(f"Tick {case.identifier}", key=f"cases_tick_{case.id}", label_visibility="collapsed")
+            st.checkbox(
+                f"Tick {case.identifier}", key=tick_key(case), label_visibility="collapsed", persist_state="session"
+            )
         with words:
             icon = "lock" if case.state == "signed" else "edit_note"
             notes = f"  \n:small[{escape_markdown(case.notes.splitlines()[0][:100])}]" if case.notes else ""
@@ -157,7 +167,6 @@ def show_row(store: CaseStore, case: CaseSummary) -> bool:
             )
             report_buttons(store, case, key=f"cases_list_{case.id}", only_pdf=True)
             delete_button(store, case, key=f"cases_delete_{case.id}")
-    return ticked
 
 
 def show_case(store: CaseStore, case: Case) -> None:
@@ -338,7 +347,7 @@ def show_comparison(first: Case, second: Case) -> None:
         sentences = ", ".join(f"{one.name} {one.difference:+.1f} points".replace("-", "−") for one in clear)
         st.markdown(f"**Clearly different**: {sentences}.")
     else:
-        st.markdown("**No clear difference**: every 95 % interval of a difference holds zero.")
+        st.markdown("**No clear difference** between the two.")
     chart_with_table(
         comparison_figure(differences, names, theme_mode()),
         tables.comparison_table(differences, names),
@@ -348,6 +357,10 @@ def show_comparison(first: Case, second: Case) -> None:
             column: st.column_config.NumberColumn(format="%.1f")
             for column in (f"{names[0]} %", f"{names[1]} %", "first %", "second %", "difference, points")
         },
+    )
+    st.caption(
+        f"Intervals are 95 % for each type by itself. Clear is what stands out with {len(differences)} types compared "
+        "at once (Bonferroni): of two counts of the same blood, one pair in twenty at most would show it."
     )
     for column, case, one in zip(st.columns(2, gap="medium"), (first, second), found, strict=True):
         with column:

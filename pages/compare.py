@@ -203,7 +203,7 @@ def describe_untimed(time_axis: str) -> str:
     """Say why a trained model may lack a time of this kind."""
     if time_axis == PUBLISHED_STEP:
         return "the study printed no time"
-    return "trained since the times were measured; measure them below, or with `./dev python -m bloodcell benchmark`"
+    return "trained since the times were measured; the part *Measure now* below times them on this machine"
 
 
 def show_forms(forms: pd.DataFrame) -> None:
@@ -220,7 +220,8 @@ def show_forms(forms: pd.DataFrame) -> None:
             alt="Accuracy, size and time of every exported form",
         )
         download_csv(forms, "forms", key="compare_forms_csv")
-        st.caption("`export NAME --format litert --precision int8` writes one; int8 is calibrated on train images.")
+        command = "./dev python -m bloodcell export NAME --format litert --precision int8"
+        st.caption(f"`{command}` writes one; int8 is calibrated on train images.")
 
 
 def show_f1(kept: pd.DataFrame) -> None:

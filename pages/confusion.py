@@ -304,7 +304,9 @@ def show_images(first: Source, second: Source | None, split: str) -> None:
         agreed = np.all([answers[name].y_pred[rows] == predicted for name in trained], axis=0)
         rows = rows[~agreed]
     if not len(rows):
-        st.info(f"No {CLASS_NAMES[true]} of {split} was called {CLASS_NAMES[predicted]}.", icon=":material/check:")
+        by = {"either": "", "only one": " by exactly one of the two"}.get(called_by, f" by {called_by}")
+        text = f"No {CLASS_NAMES[true]} of {split} was called {CLASS_NAMES[predicted]}{by if len(trained) > 1 else ''}."
+        st.info(text, icon=":material/check:")
         return
     order = tables.IMAGE_ORDERS[true != predicted]
     st.caption(
@@ -330,15 +332,16 @@ def choose_called_by(trained: Sequence[str]) -> str:
     if len(trained) < 2:
         return trained[0]
     options = {"first": trained[0], "second": trained[1], "either": "either", "only one": "only one of them"}
+    restore_choice(CALLED_BY, list(options), "either")
     chosen = st.segmented_control(
         "Answered so by",
         list(options),
         format_func=lambda option: options[option],
         key=CALLED_BY,
-        default="either",
         required=True,
         on_change=begin_images_again,
     )
+    keep_choice(CALLED_BY, "either")
     return options[chosen] if chosen in ("first", "second") else cast(str, chosen)
 
 

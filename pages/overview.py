@@ -25,7 +25,8 @@ from bloodcell.views.components import (
     show_damaged,
     theme_mode,
 )
-from bloodcell.views.quantities import megabytes, milliseconds, percent, percent_interval, points
+from bloodcell.views.quantities import enumerate_words, megabytes, milliseconds, percent, percent_interval, points
+from bloodcell.views.selection import OWN
 from bloodcell.views.tables import Answer, best_published, find_answers, leaderboard_table
 
 REPORTS_PAGE = Path(__file__).with_name("reports.py")
@@ -200,9 +201,12 @@ def show_questions() -> None:
 leaderboard = cache.leaderboard()
 same = ", the same test images for all" if leaderboard["dataset"].nunique() == 1 else ""
 num_rows = int(leaderboard["name"].isin(CATALOG).sum())
-more = len(leaderboard) - num_rows
-variants = f" and {more} more training{'s' * (more > 1)} of them" if more else ""
-scope = f" {num_rows} trained networks{variants}, eight types of cell{same}."
+num_own = int((leaderboard["origin"] == OWN).sum())
+more = len(leaderboard) - num_rows - num_own
+parts = [f"{num_rows} trained network{'s' * (num_rows != 1)}"] if num_rows else []
+parts += [f"{more} more training{'s' * (more > 1)} of them"] if more else []
+parts += [f"{num_own} of your own"] if num_own else []
+scope = f" {enumerate_words(parts)}, eight types of cell{same}."
 open_page(
     "Overview",
     f"Which network reads blood cells best, and at what cost?{'' if leaderboard.empty else scope}",
@@ -229,6 +233,7 @@ benchmark_line(cache.load_benchmark())
 untrained = sorted(set(summary["name"]) - set(leaderboard["name"]))
 if untrained:
     names = ", ".join(untrained)
-    st.caption(f"Of the study's {len(summary)} networks, {len(untrained)} are not trained here: {names}.")
+    are = "is" if len(untrained) == 1 else "are"
+    st.caption(f"Of the study's {len(summary)} networks, {len(untrained)} {are} not trained here: {names}.")
 show_damaged()
 how_computed(DEFINITIONS)

@@ -8,6 +8,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from statistics import NormalDist
 from typing import Any, Literal
 
 from bloodcell.cases.base import Case
@@ -160,6 +161,8 @@ class ShareDifference:
         first, second: In % of white cells, None where a case has none.
         difference: In percentage points.
         low, high: Its 95 % interval by Newcombe's hybrid score method.
+        is_clear: Whether zero lies outside the interval that is as much wider as this many types at once ask for
+            (Bonferroni), so that two looks at one smear differ "clearly" somewhere once in twenty times at most.
     """
 
     name: str
@@ -168,11 +171,7 @@ class ShareDifference:
     difference: float | None
     low: float | None
     high: float | None
-
-    @property
-    def is_clear(self) -> bool:
-        """Whether the interval leaves out zero."""
-        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
+    is_clear: bool = False
 
 
 def compute_differential(cells: Iterable[Cell], white_count: float | None = None) -> Differential:
@@ -227,9 +226,10 @@ def compare_differentials(first: Differential, second: Differential) -> tuple[Sh
         {share.name: share.count for share in one.shares if not share.is_finer_opinion} for one in (first, second)
     ]
     names = list(dict.fromkeys([*counts[0], *counts[1]]))
+    clear_z = NormalDist().inv_cdf(1 - 0.05 / 2 / max(len(names), 1))
+    numbers = (first.num_white, second.num_white)
     return tuple(
-        _difference(name, counts[0].get(name, 0), counts[1].get(name, 0), first.num_white, second.num_white)
-        for name in names
+        _difference(name, counts[0].get(name, 0), counts[1].get(name, 0), *numbers, clear_z=clear_z) for name in names
     )
 
 
@@ -277,15 +277,26 @@ def _position(percent: float, low: float, high: float, reference: ReferenceRange
     return "within" if reference.low <= percent <= reference.high else None
 
 
-def _difference(name: str, count_first: int, count_second: int, num_first: int, num_second: int) -> ShareDifference:
+def _difference(
+    name: str, count_first: int, count_second: int, num_first: int, num_second: int, clear_z: float
+) -> ShareDifference:
     p1 = count_first / num_first if num_first else None
     p2 = count_second / num_second if num_second else None
     if p1 is None or p2 is None:
         return ShareDifference(name, _in_percent(p1), _in_percent(p2), None, None, None)
-    (l1, u1), (l2, u2) = wilson_interval(count_first, num_first), wilson_interval(count_second, num_second)
-    low = p2 - p1 - math.hypot(p2 - l2, u1 - p1)
-    high = p2 - p1 + math.hypot(u2 - p2, p1 - l1)
-    return ShareDifference(name, 100 * p1, 100 * p2, 100 * (p2 - p1), 100 * low, 100 * high)
+    counts = (count_first, count_second, num_first, num_second)
+    low, high = _newcombe_interval(*counts, NormalDist().inv_cdf(0.975))
+    widest_low, widest_high = _newcombe_interval(*counts, clear_z)
+    is_clear = widest_low > 0 or widest_high < 0
+    return ShareDifference(name, 100 * p1, 100 * p2, 100 * (p2 - p1), 100 * low, 100 * high, is_clear)
+
+
+def _newcombe_interval(
+    count_first: int, count_second: int, num_first: int, num_second: int, z: float
+) -> tuple[float, float]:
+    p1, p2 = count_first / num_first, count_second / num_second
+    (l1, u1), (l2, u2) = wilson_interval(count_first, num_first, z), wilson_interval(count_second, num_second, z)
+    return p2 - p1 - math.hypot(p2 - l2, u1 - p1), p2 - p1 + math.hypot(u2 - p2, p1 - l1)
 
 
 def _in_percent(proportion: float | None) -> float | None:

@@ -305,8 +305,8 @@ def _judged_line(case: Case) -> list[str]:
     if not judged:
         return []
     return [
-        f"Of {judged} cells that a model named and a person judged, {confirmed} were confirmed and "
-        f"{judged - confirmed} were not. Decisions by {_pairs(count_decisions(case))}."
+        f"Of {_count(judged, 'cell')} that a model named and a person judged, confirmed: {confirmed}, not confirmed: "
+        f"{judged - confirmed}. Decisions by {_pairs(count_decisions(case))}."
     ]
 
 
@@ -316,7 +316,7 @@ def _model_lines(case: Case) -> list[str]:
     for model in models[:3]:
         limits = ", ".join(f"{name} {value}" for name, value in model["thresholds"].items()) or "none recorded"
         lines.append(
-            f"Model {model['model']}, artifact {model['fingerprint'][:16]}: {model['num_cells']} cells"
+            f"Model {model['model']}, artifact {model['fingerprint'][:16]}: {_count(model['num_cells'], 'cell')}"
             f"{describe_views(model['num_views'])}. Thresholds: {limits}."
         )
         if model["versions"]:
@@ -443,12 +443,12 @@ def _describe_counts(case: Case, found: Differential) -> list[str]:
         f"{_count(found.num_white, 'white cell')} counted",
         _count(found.num_erythroblasts, "erythroblast"),
         _count(found.num_platelets, "platelet"),
-        f"{_count(num_others, 'other')}, no white {'cell' if num_others == 1 else 'cells'}",
+        f"{_count(num_others, 'other')} that {'is' if num_others == 1 else 'are'} not white",
         f"{found.num_discarded} discarded",
     ]
     if found.num_unanswered:
         parts.append(f"{found.num_unanswered} without a type yet")
-    return [f"{case.num_cells} cells, {case.num_reviewed} reviewed by a person: {', '.join(parts)}."]
+    return [f"{_count(case.num_cells, 'cell')}, {case.num_reviewed} reviewed by a person: {', '.join(parts)}."]
 
 
 def _describe_time(time: str) -> str:

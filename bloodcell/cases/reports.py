@@ -179,7 +179,8 @@ def write_differential_csv(case: Case) -> bytes:
         "restored_by": case.restored.reviewer if case.restored else "",
         "restored_at_utc": case.restored.time if case.restored else "",
         "models": "; ".join(
-            f"{one['model']} {one['fingerprint']}, {one['num_cells']} cells{describe_views(one['num_views'])}"
+            f"{one['model']} {one['fingerprint']}, {one['num_cells']} {'cell' if one['num_cells'] == 1 else 'cells'}"
+            f"{describe_views(one['num_views'])}"
             for one in models
         ),
         "thresholds": " | ".join(_pairs(one["thresholds"]) for one in models),

@@ -90,8 +90,9 @@ def never_seen() -> None:
     if record is not None:
         refused = record["refused"]
         text += (
-            f" Of cells of a type left out of a network's training, {percent(refused['share'])} were refused "
-            f"({count_text(refused)}); the others got the name of a type that it knew."
+            f" In a trial with {record['model']['name']} of {record['model']['num_epochs']} epochs, of cells of a type "
+            f"that was left out of its training {percent(refused['share'])} were refused ({count_text(refused)}); the "
+            "others got the name of a type that it knew."
         )
     st.caption(f":material/visibility_off: {text}")
 

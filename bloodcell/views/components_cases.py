@@ -277,10 +277,13 @@ def sign_or_reopen(store: CaseStore, case: Case, key: str, review_key: str) -> N
     st.subheader("Sign-off", anchor=False)
     with st.form(f"{key}_form"):
         left, right = st.columns(2, gap="medium", vertical_alignment="bottom")
-        name_key = f"{key}_name_{case.id}"
+        name_key, offered_key = f"{key}_name_{case.id}", f"{key}_offered_{case.id}"
         logged_in = login_name()
-        if logged_in is not None or name_key not in st.session_state:
-            st.session_state[name_key] = logged_in or str(st.session_state.get(REVIEWER_KEY, "")).strip()
+        offered = logged_in or str(st.session_state.get(REVIEWER_KEY, "")).strip()
+        held = st.session_state.get(name_key)
+        is_untouched = held in ("", st.session_state.get(offered_key)) and held != offered
+        if logged_in is not None or held is None or is_untouched:  # not at every run: it would undo what is being typed
+            st.session_state[name_key] = st.session_state[offered_key] = offered
         with left:
             st.text_input(
                 "Reviewer's name",
@@ -385,8 +388,8 @@ def delete_button(store: CaseStore, case: CaseSummary, key: str) -> None:
 def _confirm_deletion(store: CaseStore, case: CaseSummary) -> None:
     """Ask once more; deleting a case deletes it."""
     st.markdown(
-        f"**{escape_markdown(case.identifier)}** with {case.num_cells} cells, its pictures, decisions and history will "
-        "be gone. Only a backup could bring it back."
+        f"**{escape_markdown(case.identifier)}** with {case.num_cells} {'cell' if case.num_cells == 1 else 'cells'}, "
+        "its pictures, decisions and history will be gone. Only a backup could bring it back."
     )
     with st.container(horizontal=True):
         if st.button(

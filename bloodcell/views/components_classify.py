@@ -135,7 +135,8 @@ def read_photos(given: Sequence[Given], ready: dict[str, Artifact], coverage: fl
         new = new[:room]
     if new and st.session_state.get(STOPPED):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.info(f"Stopped: {len(new)} files were not read.", icon=":material/stop_circle:")
+            unread = "1 file was" if len(new) == 1 else f"{len(new)} files were"
+            st.info(f"Stopped: {unread} not read.", icon=":material/stop_circle:")
             st.button("Read on", key="classify_read_on", on_click=_stop, args=(False,))
         return list(known.values())
     if len(new) < 2:

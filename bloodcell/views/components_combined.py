@@ -74,7 +74,8 @@ def show_combined(name: str, key: str) -> None:
     )
     if not knows_all_seeds(row, cache.load_shelf()):
         st.caption(
-            f":material/history: Other seeds were trained since this was measured: `measure combined {name}` renews it."
+            ":material/history: Other seeds were trained since this was measured: "
+            f"`./dev python -m bloodcell measure combined {name}` renews it."
         )
     download_csv(table, f"{name}_looks", key=f"{key}_looks_csv")
 

@@ -25,12 +25,12 @@ def answer_ceiling(ceiling: Ceiling | None, twins: Sequence[Sequence[Twin]] | No
     if ceiling is None:
         text = "Not answered yet: no model is trained here."
         return Finding(key, question, text, text, is_answered=False)
-    names = f"{len(ceiling.names)} good models ({', '.join(ceiling.names)})"
+    names, briefly = f"{len(ceiling.names)} good models ({', '.join(ceiling.names)})", f"all {len(ceiling.names)}"
     if len(ceiling.names) == 1:
-        names = f"the one good model, {ceiling.names[0]},"
+        names, briefly = f"the one good model, {ceiling.names[0]},", "the one good model"
     missed, total = ceiling.num_missed, ceiling.num_images
     counted = f"{missed:,} of {total:,} test images ({percent(missed / total)})"
-    short = f"**{counted} are missed by all {len(ceiling.names)}.**"
+    short = f"**{counted} are missed by {briefly}.**"
     sentences = [
         f"**{counted} are missed by {names}**: whoever took the right model for each image would reach "
         f"{percent(ceiling.highest_accuracy)}, so no vote among these passes it."

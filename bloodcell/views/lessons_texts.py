@@ -409,8 +409,9 @@ SILENCE = Lesson(
             "Change the coverage. What happens to the number of types that remain possible, and to the share answered?",
             "trust.py",
             "Sets of possible types",
-            "A higher promise needs larger sets, so fewer cells get a single answer. The promise holds over all types "
-            "together and for cells of the same kind; a single type can lie below.",
+            "Both ends refuse more. Towards a full promise the sets grow, so that fewer cells get a single answer; far "
+            "below it no type is probable enough for some cells, and the two that come closest are named. The promise "
+            "holds over all types together and for cells of the same kind; a single type can lie below.",
             {"trust_coverage": "0.998", "trust_examples": "uncertain"},
         ),
         Step(

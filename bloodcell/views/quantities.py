@@ -1,6 +1,7 @@
 """How a number is written: percent with one decimal, sizes in MB, times in ms; a dash where there is none."""
 
 import math
+from collections.abc import Sequence
 
 MISSING = "–"
 
@@ -60,3 +61,8 @@ def three_figures(value: float) -> str:
 
 def _number(value: float | None) -> float:
     return math.nan if value is None else float(value)
+
+
+def enumerate_words(words: Sequence[str]) -> str:
+    """Return words as a sentence lists them: "a", "a and b", "a, b and c"; nothing for none."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))

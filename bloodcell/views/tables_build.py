@@ -11,9 +11,11 @@ import pandas as pd
 
 from bloodcell.artifact import Artifact, Shelf
 from bloodcell.artifact.trials import complete_recipe, trained_on
+from bloodcell.evaluation.evidence import Evidence
 from bloodcell.evaluation.repeated import Change, Repeated
 from bloodcell.models.catalog import CATALOG, name_of
 from bloodcell.models.combinations import ATTENTIONS, DEPTHS, DROPOUTS, PENALTIES, Combination, all_combinations
+from bloodcell.views import findings
 from bloodcell.views.quantities import megabytes, percent
 from bloodcell.views.tables_evaluation import layers_table
 
@@ -219,15 +221,14 @@ def describe_accuracy(result: Repeated) -> str:
     return f"{percent(result.accuracy)}{spread}"
 
 
-def describe_change(change: Change, name: str) -> str:
-    """Return in a sentence whether the difference is more than chance."""
-    amount = f"{100 * abs(change.difference):.1f} ± {100 * change.margin:.1f} points"
-    if change.is_clear:
-        return f"**{amount} {'better' if change.difference > 0 else 'worse'}** than {name}, more than chance."
-    if change.difference == 0:
+def describe_change(evidence: Evidence, name: str) -> str:
+    """Return in a sentence what the first of two networks may be said to do better, by the rule of Findings."""
+    if evidence.difference == 0:
         return f"Exactly as often right as {name}."
-    direction = "above" if change.difference > 0 else "below"
-    return f"{amount} {direction} {name}: **no clear difference**."
+    amount = findings.describe_difference(evidence)
+    if evidence.verdict == "undecided":
+        return f"Compared with {name} {amount}: **{findings.describe_no_difference(evidence)}**."
+    return f"**{evidence.verdict.capitalize()}** than {name}, more than chance: {amount}."
 
 
 def class_changes_table(change: Change, class_names: Sequence[str]) -> pd.DataFrame:

@@ -99,7 +99,9 @@ def study_rows(artifact: Artifact, published: float | None, shelf: Shelf) -> dic
         rows["Against the study"] = describe_against_study(artifact, published)
     seeds = find_seeds(artifact, shelf.runs)
     if seeds:
-        rows["Other seeds"] = "; ".join(f"seed {one.manifest.seed}: {_accuracies(one)}" for one in seeds)
+        rows["Other seeds"] = "; ".join(
+            f"seed {one.manifest.seed}{_describe_place(one, artifact)}: {_accuracies(one)}" for one in seeds
+        )
     variants = find_variants(shelf, artifact.name)
     if variants:
         changes = "; ".join(f"{_describe_change(artifact, one, field)}: {_accuracies(one)}" for one, field in variants)
@@ -137,6 +139,12 @@ def describe_against_study(artifact: Artifact, published: float) -> str:
         f"here where the study is silent: {', '.join(choices)}.{other}{shortened} What each of them adds is known only "
         "where it was changed alone."
     )
+
+
+def _describe_place(other: Artifact, artifact: Artifact) -> str:
+    """Return on which backend and device another training ran, where that was not the artifact's."""
+    here, there = ((one.manifest.backend, one.manifest.device) for one in (artifact, other))
+    return "" if there == here else f" ({there[0]}, {there[1]})"
 
 
 def _describe_change(artifact: Artifact, variant: Artifact, field: str) -> str:

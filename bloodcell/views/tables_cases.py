@@ -76,8 +76,8 @@ def describe_progress(case: CaseSummary) -> str:
     if case.num_cells == 0:
         return "open, no cells yet"
     if case.num_reviewed == case.num_cells:
-        return f"open, all {case.num_cells} cells reviewed"
-    return f"open, {case.num_reviewed} of {case.num_cells} cells reviewed"
+        return "open, its one cell reviewed" if case.num_cells == 1 else f"open, all {case.num_cells} cells reviewed"
+    return f"open, {case.num_reviewed} of {_count(case.num_cells, 'cell')} reviewed"
 
 
 def describe_beside(found: Differential) -> list[str]:

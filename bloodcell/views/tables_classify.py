@@ -135,7 +135,7 @@ def describe_remarks(cell: CellImage, answer: Answer | None) -> str:
 
 
 def answers_table(photos: Sequence[Photo], answers: Mapping[str, Answer], scores: Mapping[str, Scores]) -> pd.DataFrame:
-    """Return one row per cell and model, for a spreadsheet; a file that could not be read has one row of its own.
+    """Return one row per cell and model, for a spreadsheet; a file without a cell has one row of its own.
 
     The status is that of the default model's guard. Where it refuses, the rows hold no label. No file name can act as a
     formula.
@@ -144,6 +144,8 @@ def answers_table(photos: Sequence[Photo], answers: Mapping[str, Answer], scores
     for photo in photos:
         if photo.error:
             rows.append({"file": photo.name, "status": "error", "remark": photo.error})
+        elif not photo.cells:
+            rows.append({"file": photo.name, "status": "not_a_cell", "remark": " ".join(photo.notes)})
         for cell in photo.cells:
             answer = answers.get(cell.key)
             place: dict[str, object] = {"file": photo.name, "cell": cell.number}

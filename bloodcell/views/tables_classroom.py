@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from bloodcell.dataset import CLASS_CODES, CLASS_NAMES
-from bloodcell.views.quantities import probability_text
+from bloodcell.views.quantities import enumerate_words, probability_text
 from bloodcell.views.tables_classify import name_class
 
 Scores = Mapping[str, np.ndarray]
@@ -62,7 +62,7 @@ def _who(names: Sequence[str]) -> str:
     """Return the subject and its verb: `cnn_3 says`, `cnn_3 and cnn_4 say`, `7 say`."""
     if len(names) > MOST_NAMED:
         return f"{len(names)} say"
-    listed = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+    listed = enumerate_words(names)
     return f"{listed} {'says' if len(names) == 1 else 'say'}"
 
 

@@ -165,3 +165,10 @@ def test_two_cases_are_compared_by_newcombes_method():
     assert same.difference == 0 and not same.is_clear
     empty = compare_differentials(first, compute_differential([]))
     assert all(d.difference is None and not d.is_clear for d in empty)
+
+
+def test_what_stands_out_in_one_type_alone_is_not_clear_among_six():
+    first = compute_differential(make_cells({"neutrophil": 60, "lymphocyte": 40}))
+    second = compute_differential(make_cells({"neutrophil": 74, "lymphocyte": 26}))
+    difference = next(d for d in compare_differentials(first, second) if d.name == "neutrophil")
+    assert difference.low > 0 and not difference.is_clear

@@ -90,8 +90,8 @@ def test_what_was_trained_is_compared_with_the_base(runs):
     page = open_build(build_network=ATTENTION)
     assert page.metric[0].value == "97.50 %"
     assert "± 0.50 points over 3 seeds" in said(page)
-    assert "**8.5 ± " in said(page)
-    assert "better** than `cnn_bn_dropout40`, more than chance" in said(page)
+    assert "**+8.5 ± " in said(page)
+    assert "**Better** than `cnn_bn_dropout40`, more than chance" in said(page)
     table = page.dataframe[1].value  # below the chart, its twin stands first
     assert table["seeds"].tolist().count(3) == 2
     assert "Class by class" in [header.value for header in page.header]
@@ -143,7 +143,7 @@ def test_lessons_of_the_base_leave_the_projects_comparisons_alone(runs):
         write_lesson(f"cnn_bn_dropout40.own{seed + 1}", 0.5, seed)
     page = open_build(build_network=ATTENTION)
     assert "other settings than the base" not in said(page)
-    assert "**8.5 ± " in said(page)
+    assert "**+8.5 ± " in said(page)
     assert open_build().metric[0].value == "89.00 %"
 
 
@@ -155,7 +155,7 @@ def test_a_lesson_is_compared_with_a_lesson_of_the_base(runs):
     page = open_build(build_network="net3_bn")
     assert "trained with other settings than the base" not in said(page)
     assert "Your own training: it is compared only with trainings by the same settings." in said(page)
-    assert "better** than `cnn_bn_dropout40`, more than chance" in said(page)
+    assert "**Better** than `cnn_bn_dropout40`, more than chance" in said(page)
 
 
 def test_the_nearest_that_is_trained_is_one_click_away(runs):

@@ -266,6 +266,28 @@ def test_two_cases_are_compared(make_case):
     assert "neutrophil −60.0 points" in words(at) or "neutrophil +60.0 points" in words(at)
 
 
+def test_two_cases_on_different_pages_of_the_list_are_compared(make_case):
+    ids = [make_case(f"case {number}", labels=("neutrophil",) * 5) for number in range(13)]
+    at = open_page()
+    at.checkbox(key=f"cases_tick_{ids[-1]}").check().run()
+    assert "Tick two cases to compare them (1 is ticked)" in [button.label for button in at.button]
+    at.session_state["cases_page"] = 2
+    at.run()
+    at.checkbox(key=f"cases_tick_{ids[0]}").check().run()
+    click(at, "Compare the two that are ticked")
+    assert not at.exception and "No clear difference" in words(at)
+
+
+def test_a_name_that_is_given_later_is_offered_for_signing(make_case):
+    case_id = make_case(decided=4)
+    at, field = open_page(case_id), f"cases_sign_name_{case_id}"
+    assert at.text_input(key=field).value == ""
+    at.text_input(key="reviewer").set_value("Dr. Ruiz").run()
+    assert at.text_input(key=field).value == "Dr. Ruiz"
+    at.text_input(key="reviewer").set_value("Dr. Okoye").run()
+    assert at.text_input(key=field).value == "Dr. Okoye"
+
+
 def test_a_deleted_case_in_the_address_is_a_sentence(empty_shelf):
     at = open_page("0" * 32)
     assert not at.exception and "This case is not there" in words(at)

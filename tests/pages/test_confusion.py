@@ -129,6 +129,14 @@ def test_two_models_show_the_images_of_either_of_one_and_of_only_one(shelf):
         at.segmented_control(key="confusion_called_by").set_value(whose).run()
         assert {int(text.rsplit(" ", 1)[1]) for text in pictures(at)} == expected
     assert not at.exception
+    assert at.query_params["confusion_called_by"] == "only one"
+    linked = open_confusion(
+        confusion_model="cnn_4",
+        confusion_second="vgg16_dropout",
+        confusion_called_by="second",
+        confusion_cell=MIXED_UP,
+    )
+    assert {int(text.rsplit(" ", 1)[1]) for text in pictures(linked)} == {6, 30}
 
 
 def test_the_largest_differences_are_listed_and_open_their_cell(shelf):

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
-from shelf import SHELF, write_shelf
+from shelf import SHELF, write_artifact, write_shelf
 from streamlit.testing.v1 import AppTest
+
+from bloodcell.files import own_models_directory
 
 APP = Path(__file__).parents[2] / "app.py"
 
@@ -53,6 +55,14 @@ def test_leaderboard_holds_every_model(shelf):
     assert set(board["name"]) == set(SHELF)
     assert board["rank"].tolist() == sorted(board["rank"])
     assert board["measured"].is_monotonic_decreasing
+
+
+def test_own_models_are_counted_as_such(shelf, tmp_path, monkeypatch):
+    assert "your own" not in words(open_overview())
+    monkeypatch.setenv("BLOODCELL_HOME", str(tmp_path / "home"))
+    write_artifact(own_models_directory(), "net3_bn.own1")
+    said = words(open_overview())
+    assert f"{len(SHELF)} trained networks and 1 of your own, eight types of cell" in said
 
 
 def test_what_numbers_come_from_is_said(shelf):

@@ -8,6 +8,7 @@ from shelf import write_artifact
 
 from bloodcell.artifact import join_shelves, load_own_shelf, load_shelf
 from bloodcell.dataset import CLASS_NAMES
+from bloodcell.evaluation.evidence import find_evidence
 from bloodcell.evaluation.repeated import compare_repeated, gather_trainings
 from bloodcell.files import own_models_directory
 from bloodcell.models.combinations import BASE, Combination, all_combinations
@@ -200,10 +201,14 @@ def test_words_for_a_change(shelf):
     trained = tables.find_trained(shelf, BASE)
     base, attention = gather(trained[BASE.name]), gather(trained["net4_bn_dropout40_se"])
     change = compare_repeated(attention, base, 8)
-    assert tables.describe_change(change, "it").startswith("**3.8 ± 2.")
-    assert "better** than it, more than chance" in tables.describe_change(change, "it")
-    assert "worse** than it, more than chance" in tables.describe_change(compare_repeated(base, attention, 8), "it")
-    assert tables.describe_change(compare_repeated(base, base, 8), "it") == "Exactly as often right as it."
+
+    def describe(first, second, seed_spread=0.0):
+        return tables.describe_change(find_evidence("a", "b", first, second, seed_spread), "it")
+
+    assert describe(attention, base).startswith("**Better** than it, more than chance: **+3.8 ± ")
+    assert describe(base, attention).startswith("**Worse** than it, more than chance: **−3.8 ± ")
+    assert describe(base, base) == "Exactly as often right as it."
+    assert "no difference that two seeds can show" in describe(attention, base, seed_spread=0.05), "seeds spread wider"
     counts = tables.image_counts_table(change, attention, CLASS_NAMES)
     assert counts["more often right"].sum() == change.num_gained == 10
     assert counts["less often right"].sum() == change.num_lost == 0

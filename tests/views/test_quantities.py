@@ -32,3 +32,10 @@ def test_interval_is_half_its_width():
     assert q.percent_interval(0.982, 0.977, 0.986) == "98.2 % ± 0.5"
     assert q.percent_interval(0.982, math.nan, 0.986) == "98.2 %"
     assert math.isnan(q.half_width(None, 0.9))
+
+
+@pytest.mark.parametrize(
+    "words, text", [([], ""), (["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")]
+)
+def test_words_are_listed_as_in_a_sentence(words, text):
+    assert q.enumerate_words(words) == text

@@ -1,5 +1,7 @@
 """Answers in words and tables: agreement is counted, a bad file has its row and its sentence."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -108,7 +110,8 @@ def test_agreement_has_no_column_where_one_model_answered():
 
 
 def test_the_answers_have_one_row_per_cell_and_model_and_one_per_bad_file():
-    photos = [photo("x"), photo("u"), photo("r"), failed("b")]
+    empty = replace(photo("e"), cells=(), notes=("No cell was found.",))
+    photos = [photo("x"), photo("u"), photo("r"), failed("b"), empty]
     answers = {"x": answer(2), "u": answer(status="uncertain"), "r": answer(status="unfamiliar")}
     scores = {key: {"m": sure(2), "n": sure(3)} for key in "xur"}
     table = tables.answers_table(photos, answers, scores)
@@ -119,10 +122,11 @@ def test_the_answers_have_one_row_per_cell_and_model_and_one_per_bad_file():
         ["u.png", "uncertain", "", "n"],
         ["r.png", "unfamiliar", "", "m"],
         ["b.png", "error", "", ""],
+        ["e.png", "not_a_cell", "", ""],
     ]
     np.testing.assert_allclose(table[list(CLASS_NAMES)].iloc[:4].astype(float).sum(axis=1), 1, rtol=1e-5)
     assert table[list(CLASS_NAMES)].iloc[4].isna().all(), "a refused cell has no probabilities"
-    assert table["remark"].iloc[5] == "b.png is empty."
+    assert table["remark"].tolist()[5:] == ["b.png is empty.", "No cell was found."]
 
 
 @pytest.mark.parametrize("name", ["=HYPERLINK(1)", "+1", "-1", "@SUM(A1)", " =1", "＝1"])
