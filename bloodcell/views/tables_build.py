@@ -227,7 +227,7 @@ def describe_change(evidence: Evidence, name: str) -> str:
         return f"Exactly as often right as {name}."
     amount = findings.describe_difference(evidence)
     if evidence.verdict == "undecided":
-        return f"Compared with {name} {amount}: **{findings.describe_no_difference(evidence)}**."
+        return f"Compared with {name}: {amount}; **{findings.describe_no_difference(evidence)}**."
     return f"**{evidence.verdict.capitalize()}** than {name}, more than chance: {amount}."
 
 
