@@ -14,6 +14,8 @@ from typing import Any, Literal
 from bloodcell.cases.base import Case
 from bloodcell.cases.records import DISCARDED, OTHER, Cell
 from bloodcell.evaluation import wilson_interval
+from bloodcell.evaluation.evidence import SIGNIFICANCE
+from bloodcell.evaluation.metrics import WILSON_Z
 
 WHITE_CELLS: tuple[str, ...] = (
     "neutrophil",
@@ -226,7 +228,7 @@ def compare_differentials(first: Differential, second: Differential) -> tuple[Sh
         {share.name: share.count for share in one.shares if not share.is_finer_opinion} for one in (first, second)
     ]
     names = list(dict.fromkeys([*counts[0], *counts[1]]))
-    clear_z = NormalDist().inv_cdf(1 - 0.05 / 2 / max(len(names), 1))
+    clear_z = NormalDist().inv_cdf(1 - SIGNIFICANCE / 2 / max(len(names), 1))
     numbers = (first.num_white, second.num_white)
     return tuple(
         _difference(name, counts[0].get(name, 0), counts[1].get(name, 0), *numbers, clear_z=clear_z) for name in names
@@ -285,14 +287,14 @@ def _difference(
     if p1 is None or p2 is None:
         return ShareDifference(name, _in_percent(p1), _in_percent(p2), None, None, None)
     counts = (count_first, count_second, num_first, num_second)
-    low, high = _newcombe_interval(*counts, NormalDist().inv_cdf(0.975))
+    low, high = _newcombe_interval(*counts)
     widest_low, widest_high = _newcombe_interval(*counts, clear_z)
     is_clear = widest_low > 0 or widest_high < 0
     return ShareDifference(name, 100 * p1, 100 * p2, 100 * (p2 - p1), 100 * low, 100 * high, is_clear)
 
 
 def _newcombe_interval(
-    count_first: int, count_second: int, num_first: int, num_second: int, z: float
+    count_first: int, count_second: int, num_first: int, num_second: int, z: float = WILSON_Z
 ) -> tuple[float, float]:
     p1, p2 = count_first / num_first, count_second / num_second
     (l1, u1), (l2, u2) = wilson_interval(count_first, num_first, z), wilson_interval(count_second, num_second, z)

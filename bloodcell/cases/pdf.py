@@ -19,6 +19,7 @@ from bloodcell.cases.reports import (
     RESEARCH_USE,
     agreement_of,
     count_decisions,
+    describe_count,
     describe_versions,
     describe_views,
     models_of,
@@ -305,8 +306,8 @@ def _judged_line(case: Case) -> list[str]:
     if not judged:
         return []
     return [
-        f"Of {_count(judged, 'cell')} that a model named and a person judged, confirmed: {confirmed}, not confirmed: "
-        f"{judged - confirmed}. Decisions by {_pairs(count_decisions(case))}."
+        f"Of {describe_count(judged, 'cell')} that a model named and a person judged, confirmed: {confirmed}, not "
+        f"confirmed: {judged - confirmed}. Decisions by {_pairs(count_decisions(case))}."
     ]
 
 
@@ -316,8 +317,8 @@ def _model_lines(case: Case) -> list[str]:
     for model in models[:3]:
         limits = ", ".join(f"{name} {value}" for name, value in model["thresholds"].items()) or "none recorded"
         lines.append(
-            f"Model {model['model']}, artifact {model['fingerprint'][:16]}: {_count(model['num_cells'], 'cell')}"
-            f"{describe_views(model['num_views'])}. Thresholds: {limits}."
+            f"Model {model['model']}, artifact {model['fingerprint'][:16]}: "
+            f"{describe_count(model['num_cells'], 'cell')}{describe_views(model['num_views'])}. Thresholds: {limits}."
         )
         if model["versions"]:
             lines.append("Answered with " + _pairs(model["versions"]) + ".")
@@ -433,22 +434,18 @@ def _describe_state(case: Case) -> str:
     return f"Open, not signed. {case.num_reviewed} of {case.num_cells} cells reviewed."
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 def _describe_counts(case: Case, found: Differential) -> list[str]:
     num_others = sum(count for _, count, is_white in found.others if not is_white)
     parts = [
-        f"{_count(found.num_white, 'white cell')} counted",
-        _count(found.num_erythroblasts, "erythroblast"),
-        _count(found.num_platelets, "platelet"),
-        f"{_count(num_others, 'other')} that {'is' if num_others == 1 else 'are'} not white",
+        f"{describe_count(found.num_white, 'white cell')} counted",
+        describe_count(found.num_erythroblasts, "erythroblast"),
+        describe_count(found.num_platelets, "platelet"),
+        f"{describe_count(num_others, 'other')} that {'is' if num_others == 1 else 'are'} not white",
         f"{found.num_discarded} discarded",
     ]
     if found.num_unanswered:
         parts.append(f"{found.num_unanswered} without a type yet")
-    return [f"{_count(case.num_cells, 'cell')}, {case.num_reviewed} reviewed by a person: {', '.join(parts)}."]
+    return [f"{describe_count(case.num_cells, 'cell')}, {case.num_reviewed} reviewed by a person: {', '.join(parts)}."]
 
 
 def _describe_time(time: str) -> str:

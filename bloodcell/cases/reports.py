@@ -104,6 +104,11 @@ def describe_versions() -> dict[str, str]:
     return found
 
 
+def describe_count(number: int, noun: str) -> str:
+    """Return "1 cell", "12 cells"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def models_of(case: Case) -> list[dict[str, Any]]:
     """Return what answered in a case, most frequent first, each with a count of its cells.
 
@@ -179,7 +184,7 @@ def write_differential_csv(case: Case) -> bytes:
         "restored_by": case.restored.reviewer if case.restored else "",
         "restored_at_utc": case.restored.time if case.restored else "",
         "models": "; ".join(
-            f"{one['model']} {one['fingerprint']}, {one['num_cells']} {'cell' if one['num_cells'] == 1 else 'cells'}"
+            f"{one['model']} {one['fingerprint']}, {describe_count(one['num_cells'], 'cell')}"
             f"{describe_views(one['num_views'])}"
             for one in models
         ),

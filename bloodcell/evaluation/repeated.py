@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-Z_95 = 1.959964
 """Half the width of a 95 % interval of a normal distribution, in standard deviations."""
 
 

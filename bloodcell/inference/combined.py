@@ -20,7 +20,6 @@ from bloodcell.inference.views import compute_view_probabilities
 
 COMBINED_FILE = "combined.json"
 SPLITS = ("val", "test")
-BATCH = 256
 
 
 def measure_combined(
@@ -47,8 +46,8 @@ def measure_combined(
         if on_progress is not None:
             on_progress(done, len(splits), f"Eight views of every image of {split.name}, {artifact.name}")
         inputs = prepare_images(split.images)
-        logits = np.concatenate([engine.compute_logits(inputs[i : i + BATCH]) for i in range(0, len(inputs), BATCH)])
-        single[split.name] = _numbers(split.labels, softmax(logits, artifact.manifest.temperature))
+        y_score = softmax(engine.compute_logits(inputs), artifact.manifest.temperature)
+        single[split.name] = _numbers(split.labels, y_score)
         y_score = compute_view_probabilities(engine, inputs, artifact.manifest.temperature)
         views[split.name] = _numbers(split.labels, y_score)
     if on_progress is not None:

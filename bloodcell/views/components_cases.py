@@ -10,6 +10,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from bloodcell.cases import Case, CaseStore, CaseSummary, open_store
 from bloodcell.cases.database import database_url, is_file
 from bloodcell.cases.reports import (
+    describe_count,
     labelled_cells,
     write_cells_csv,
     write_differential_csv,
@@ -221,7 +222,7 @@ def _describe_files(files: Sequence[GivenFile], num_cells: int) -> str:
     """Return how many cells go into a case, and out of which files."""
     names = [name_page(file.name, file.page) for file in files[:NAMES_SHOWN]]
     more = f" and {len(files) - NAMES_SHOWN} more" if len(files) > NAMES_SHOWN else ""
-    return f"{_count(num_cells, 'cell')} of {_count(len(files), 'file')}: {', '.join(names)}{more}"
+    return f"{describe_count(num_cells, 'cell')} of {describe_count(len(files), 'file')}: {', '.join(names)}{more}"
 
 
 def _ask_to_add(existing: CaseSummary, key: str) -> bool:
@@ -388,7 +389,7 @@ def delete_button(store: CaseStore, case: CaseSummary, key: str) -> None:
 def _confirm_deletion(store: CaseStore, case: CaseSummary) -> None:
     """Ask once more; deleting a case deletes it."""
     st.markdown(
-        f"**{escape_markdown(case.identifier)}** with {case.num_cells} {'cell' if case.num_cells == 1 else 'cells'}, "
+        f"**{escape_markdown(case.identifier)}** with {describe_count(case.num_cells, 'cell')}, "
         "its pictures, decisions and history will be gone. Only a backup could bring it back."
     )
     with st.container(horizontal=True):
@@ -442,7 +443,3 @@ def _reopen(store: CaseStore, case_id: str, key: str) -> None:
 
 def _report_intake(intake: Intake) -> str:
     return " ".join([intake.describe(), *intake.failed])
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -11,7 +11,8 @@ from bloodcell.evaluation import CalibrationTest, compare_with_perfect
 from bloodcell.inference.combined import COMBINED_FILE, find_seeds
 from bloodcell.views import cache
 from bloodcell.views.components import download_csv
-from bloodcell.views.quantities import percent
+from bloodcell.views.quantities import enumerate_words, percent
+from bloodcell.views.tables_card import describe_place
 from bloodcell.views.tables_forms import current_rows, looks_table
 
 
@@ -72,12 +73,24 @@ def show_combined(name: str, key: str) -> None:
         key=f"{key}_looks",
         alt=f"Accuracy of {name} with one pass, eight views and several seeds",
     )
-    if not knows_all_seeds(row, cache.load_shelf()):
+    shelf = cache.load_shelf()
+    elsewhere = describe_members(row, shelf)
+    if elsewhere:
+        st.caption(f"Not trained where the model itself was: {elsewhere}.")
+    if not knows_all_seeds(row, shelf):
         st.caption(
             ":material/history: Other seeds were trained since this was measured: "
             f"`./dev python -m bloodcell measure combined {name}` renews it."
         )
     download_csv(table, f"{name}_looks", key=f"{key}_looks_csv")
+
+
+def describe_members(row: Mapping[str, Any], shelf: Shelf) -> str:
+    """Return which seeds of a row of the record were trained on another backend or device; empty where none was."""
+    artifact = shelf.artifacts[row["model"]["name"]]
+    runs = [shelf.runs.get(one["name"]) for one in (row["seeds"] or {"members": []})["members"]]
+    places = [(run.manifest.seed, describe_place(run, artifact)) for run in runs if run is not None]
+    return enumerate_words([f"seed {seed}{place}" for seed, place in places if place])
 
 
 def knows_all_seeds(row: Mapping[str, Any], shelf: Shelf) -> bool:

@@ -100,7 +100,7 @@ def study_rows(artifact: Artifact, published: float | None, shelf: Shelf) -> dic
     seeds = find_seeds(artifact, shelf.runs)
     if seeds:
         rows["Other seeds"] = "; ".join(
-            f"seed {one.manifest.seed}{_describe_place(one, artifact)}: {_accuracies(one)}" for one in seeds
+            f"seed {one.manifest.seed}{describe_place(one, artifact)}: {_accuracies(one)}" for one in seeds
         )
     variants = find_variants(shelf, artifact.name)
     if variants:
@@ -141,7 +141,7 @@ def describe_against_study(artifact: Artifact, published: float) -> str:
     )
 
 
-def _describe_place(other: Artifact, artifact: Artifact) -> str:
+def describe_place(other: Artifact, artifact: Artifact) -> str:
     """Return on which backend and device another training ran, where that was not the artifact's."""
     here, there = ((one.manifest.backend, one.manifest.device) for one in (artifact, other))
     return "" if there == here else f" ({there[0]}, {there[1]})"

@@ -6,6 +6,7 @@ import pandas as pd
 
 from bloodcell.cases import Case, CaseSummary
 from bloodcell.cases.differential import Differential, Share, ShareDifference
+from bloodcell.cases.reports import describe_count
 
 
 def differential_table(found: Differential) -> pd.DataFrame:
@@ -77,7 +78,7 @@ def describe_progress(case: CaseSummary) -> str:
         return "open, no cells yet"
     if case.num_reviewed == case.num_cells:
         return "open, its one cell reviewed" if case.num_cells == 1 else f"open, all {case.num_cells} cells reviewed"
-    return f"open, {case.num_reviewed} of {_count(case.num_cells, 'cell')} reviewed"
+    return f"open, {case.num_reviewed} of {describe_count(case.num_cells, 'cell')} reviewed"
 
 
 def describe_beside(found: Differential) -> list[str]:
@@ -86,10 +87,10 @@ def describe_beside(found: Differential) -> list[str]:
     if found.num_erythroblasts:
         per_100 = found.erythroblasts_per_100
         rate = "no white cells to relate them to" if per_100 is None else f"{per_100:.1f} per 100 white cells"
-        lines.append(f"{_count(found.num_erythroblasts, 'erythroblast')}: {rate}")
+        lines.append(f"{describe_count(found.num_erythroblasts, 'erythroblast')}: {rate}")
     else:
         lines.append("No erythroblasts")
-    lines.append(f"{_count(found.num_platelets, 'platelet')}, counted apart")
+    lines.append(f"{describe_count(found.num_platelets, 'platelet')}, counted apart")
     for text, count, is_white in found.others:
         lines.append(f"{count} × {text} ({'a white cell' if is_white else 'not a white cell'})")
     if found.num_discarded:
@@ -111,7 +112,3 @@ def describe_share(share: Share) -> str:
 
 def _interval(low: float | None, high: float | None, digits: int) -> str:
     return "–" if low is None or high is None else f"{low:.{digits}f} to {high:.{digits}f}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

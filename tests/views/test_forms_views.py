@@ -6,15 +6,16 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from bloodcell.artifact import load_shelf
 from bloodcell.evaluation import CalibrationTest
 from bloodcell.inference.benchmark import load_benchmark
 from bloodcell.inference.combined import measure_seeds
 from bloodcell.inference.trust import describe_model, share
 from bloodcell.views import cache
 from bloodcell.views import figures_compare as figures
-from bloodcell.views.components_combined import describe_calibration
+from bloodcell.views.components_combined import describe_calibration, describe_members
 from bloodcell.views.tables_forms import current_rows, form_points, form_table, looks_table
-from tests.shelf import write_shelf
+from tests.shelf import write_artifact, write_run, write_shelf
 
 APP = Path(__file__).parents[2] / "app.py"
 
@@ -99,3 +100,13 @@ def test_calibration_in_words():
     text = describe_calibration(found)
     assert "**0.42 %** (95 %: 0.20 to 0.64 %), more than chance" in text and "3,421 images" in text
     assert "no more than chance" in describe_calibration(CalibrationTest(0.002, (0, 0.004), 0.0024, 0.0041, 0.7, 3421))
+
+
+def test_seeds_that_were_trained_elsewhere_are_named(tmp_path):
+    write_artifact(tmp_path, "cnn_4")
+    write_run(tmp_path, "cnn_4.s1", seed=1)
+    write_run(tmp_path, "cnn_4.s2", seed=2, backend="jax", device="a graphics card")
+    shelf = load_shelf(tmp_path)
+    row = {"model": {"name": "cnn_4"}, "seeds": {"members": [{"name": name} for name in ("cnn_4", *shelf.runs)]}}
+    assert describe_members(row, shelf) == "seed 2 (jax, a graphics card)"
+    assert describe_members({**row, "seeds": None}, shelf) == ""
