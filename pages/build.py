@@ -165,7 +165,8 @@ def show_result(result: Repeated, trained: tables.Trained) -> None:
     if trained.own:
         st.caption("Your own training: it is compared only with trainings by the same settings.")
     if trained.num_others:
-        st.caption(f"Left out: {trained.num_others} training(s) of it under other settings.")
+        others = "1 training" if trained.num_others == 1 else f"{trained.num_others} trainings"
+        st.caption(f"Left out: {others} of it under other settings.")
 
 
 def choose_other(combination: Combination, results: Mapping[str, Repeated]) -> str | None:

@@ -43,8 +43,7 @@ from bloodcell.views.figures_images import escape_markdown
 
 CASES_PER_PAGE = 12
 SEEN_NOTES = "cases_notes_seen"
-NOT_KEPT = "not kept"
-"""Stands for a white count that was entered and refused: no case has it, so the field is filled anew."""
+NOT_KEPT = "not kept"  # stands for a white count that was entered and refused, so that the field is filled anew
 HOW = """
 A **case** holds images without their metadata but with their file names, what a model said of each cell, and what
 people decided. Every decision is a record that is only ever added to: time (UTC), who, hash of the cell's pixels, model

@@ -66,6 +66,7 @@ DEFINITIONS = f"""
 - **Hollow marks**: {STUDY}. The line ties each to the same network as measured here. Where the study printed an
   accuracy and no memory, the mark stands at the size of the graph.
 """
+TIMES_HEADER = "Times on this machine"
 TABLE_COLUMNS: dict[str, Any] = {
     "rank": st.column_config.NumberColumn("#", width=40, pinned=True, help="By accuracy on test, among all models"),
     "name": st.column_config.TextColumn("Model", pinned=True),
@@ -203,7 +204,7 @@ def describe_untimed(time_axis: str) -> str:
     """Say why a trained model may lack a time of this kind."""
     if time_axis == PUBLISHED_STEP:
         return "the study printed no time"
-    return "trained since the times were measured; the part *Measure now* below times them on this machine"
+    return f"trained since the times were measured; they can be timed below, under *{TIMES_HEADER}*"
 
 
 def show_forms(forms: pd.DataFrame) -> None:
@@ -348,7 +349,7 @@ else:
             f"Not trained here, so without a measured number: {', '.join(only_published['name'])}. "
             f"`./dev python -m bloodcell train --all` trains them."
         )
-st.header("Times on this machine", anchor=False)
+st.header(TIMES_HEADER, anchor=False)
 offer_measurement()
 data_source_line()
 benchmark_line(benchmark)

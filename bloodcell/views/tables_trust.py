@@ -46,7 +46,7 @@ def headline_shares(record: Record) -> list[tuple[str, str, Record | None]]:
         ("answered", "Test cells answered", record["test"]["answered"]),
         ("right", "Right among answered", record["test"]["right"]),
         ("foreign", "Foreign stain refused", None if fields is None else fields["white_cells"]["refused"]),
-        ("noncells", "Pictures without a cell refused", record["noncells"]["refused"]),
+        ("noncells", "Non-cells refused", record["noncells"]["refused"]),
     ]
 
 

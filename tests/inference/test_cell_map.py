@@ -6,7 +6,6 @@ import shutil
 
 import numpy as np
 import pytest
-from tests.damage import damage
 
 from bloodcell import __main__ as command_line
 from bloodcell.artifact import load_artifact, load_shelf
@@ -14,6 +13,7 @@ from bloodcell.dataset import Split, load_split
 from bloodcell.errors import ArtifactDamagedError, DatasetDamagedError
 from bloodcell.inference import cell_map
 from bloodcell.inference.inside import InsideEngine, find_inside
+from tests.damage import damage
 
 
 @pytest.fixture

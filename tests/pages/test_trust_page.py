@@ -52,7 +52,7 @@ def test_four_figures_stand_on_top_with_their_aims(shelf):
         "Test cells answered": "96.5 %",
         "Right among answered": "99.1 %",
         "Foreign stain refused": "96.8 %",
-        "Pictures without a cell refused": "99.0 %",
+        "Non-cells refused": "99.0 %",
     }
     text = words(at)
     assert "772 of 800" in text

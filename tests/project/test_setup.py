@@ -142,3 +142,12 @@ def test_views_and_catalog_open_without_a_deep_learning_framework():
         "assert not loaded, loaded\n"
     )
     subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=True)
+
+
+def test_no_remark_in_a_page_is_shown_to_its_readers():
+    """Streamlit shows a string that stands alone; one about a constant stood on top of the page Cases."""
+    settings = tomllib.loads((PROJECT / ".streamlit" / "config.toml").read_text())
+    assert settings["runner"]["magicEnabled"] is False
+    for path in (PROJECT / "app.py", *sorted((PROJECT / "pages").glob("*.py"))):
+        alone = [one for one in ast.parse(path.read_text()).body[1:] if isinstance(one, ast.Expr)]
+        assert all(isinstance(one.value, ast.Call) for one in alone), path
