@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import hashlib
+import io
 import logging
 import re
 import shlex
@@ -22,7 +25,6 @@ from bloodcell.artifact import (
     Predictions,
     add_file,
     load_artifact,
-    load_model,
     load_own_artifact,
     publish_artifact,
 )
@@ -47,7 +49,7 @@ from bloodcell.evaluation import (
     fit_temperature,
     softmax,
 )
-from bloodcell.files import own_models_directory
+from bloodcell.files import DAMAGED_ARRAYS, cache_directory, own_models_directory, write_atomically
 from bloodcell.models import answers_model, build_model, get_spec, graph_of, has_subtypes
 from bloodcell.models.folding import fold_batch_norm
 from bloodcell.training import (
@@ -221,22 +223,42 @@ def publish_training(
     return replace(artifact, own=own)
 
 
-def _find_teacher(name: str, student: str, own: bool) -> Teacher:
-    """Return an artifact as teacher, whose probabilities are those at temperature 1; an own model can be one's own."""
-    if name == student:
-        raise TrainingError(f"{name} cannot be its own teacher. Give the training a tag, such as {name}.student.")
-    try:
-        artifact = _load_teacher(name, own)
-        answers = answers_model(load_model(artifact))
-    except ArtifactError as error:
-        reach = "" if own else " A model of your own can teach another of your own, with --own."
-        raise TrainingError(f"The teacher {name} cannot be read. {error}{reach}") from error
+def _find_teacher(names: str, student: str, own: bool) -> Teacher:
+    """Return artifacts as teacher, whose probabilities are those at temperature 1; an own model can be one's own.
 
-    def answer(inputs: np.ndarray) -> np.ndarray:
-        logits = np.asarray(answers.predict_on_batch(inputs), np.float32)[:, : len(CLASS_NAMES)]
-        return softmax(logits, 1.0).astype(np.float32)
+    Label smoothing left them as soft as they are, and temperature 1 leaves that in. What they answer to a set of images
+    is kept in the user's cache, for the next seed.
+    """
+    from bloodcell.inference import load_engine
+    from bloodcell.inference.views import compute_view_probabilities
 
-    return Teacher(name, artifact.manifest.files[WEIGHTS_FILE], answer)
+    artifacts = []
+    for name in names.split("+"):
+        if name == student:
+            raise TrainingError(f"{name} cannot be its own teacher. Give the training a tag, such as {name}.student.")
+        try:
+            artifacts.append(_load_teacher(name, own))
+        except ArtifactError as error:
+            reach = "" if own else " A model of your own can teach another of your own, with --own."
+            raise TrainingError(f"The teacher {name} cannot be read. {error}{reach}") from error
+    digests = [artifact.manifest.files[WEIGHTS_FILE] for artifact in artifacts]
+    digest = digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+
+    def answer(images: np.ndarray) -> np.ndarray:
+        key = hashlib.sha256(images.tobytes()).hexdigest()
+        path = cache_directory() / "teachers" / f"{digest[:12]}-{key[:12]}.npy"
+        with contextlib.suppress(*DAMAGED_ARRAYS):
+            return np.load(path, allow_pickle=False)
+        inputs = prepare_images(images)
+        logger.info("%s: the teacher looks at %d images from eight sides each, once.", names, len(images))
+        answers = np.mean([compute_view_probabilities(load_engine(one), inputs, 1.0) for one in artifacts], axis=0)
+        buffer = io.BytesIO()
+        np.save(buffer, answers.astype(np.float32))
+        with contextlib.suppress(StorageError):  # the next seed asks again
+            write_atomically(path, buffer.getvalue())
+        return answers.astype(np.float32)
+
+    return Teacher(names, digest, answer)
 
 
 def _load_teacher(name: str, own: bool) -> Artifact:

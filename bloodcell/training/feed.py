@@ -13,17 +13,13 @@ import numpy as np
 from bloodcell.dataset import prepare_images
 from bloodcell.training.augmentation import Augmentation, epoch_order
 from bloodcell.training.recipes import TrainingRecipe
-from bloodcell.training.targets import Teacher
 
 if TYPE_CHECKING:
     from bloodcell.training.trainer import OnBatch
 
 
 class EpochFeed(keras.utils.PyDataset):
-    """The batches of one epoch, each a pure function of seed, epoch and step.
-
-    Where a teacher is given, `teacher_share` of a batch's targets over classes are its probabilities of these inputs.
-    """
+    """The batches of one epoch, each a pure function of seed, epoch and step."""
 
     def __init__(
         self,
@@ -34,8 +30,7 @@ class EpochFeed(keras.utils.PyDataset):
         augmentation: Augmentation,
         seed: int,
         epoch: int,
-        teacher: Teacher | None = None,
-        teacher_share: float = 0.0,
+        mixup: float = 0.0,
     ) -> None:
         super().__init__(workers=1, use_multiprocessing=False, max_queue_size=8)
         self._images = images
@@ -44,8 +39,7 @@ class EpochFeed(keras.utils.PyDataset):
         self._batch_size = batch_size
         self._augmentation = augmentation
         self._key = (seed, epoch)
-        self._teacher = teacher
-        self._teacher_share = teacher_share
+        self._mixup = mixup
 
     @classmethod
     def create(
@@ -58,7 +52,6 @@ class EpochFeed(keras.utils.PyDataset):
         *,
         seed: int,
         epoch: int,
-        teacher: Teacher | None = None,
     ) -> EpochFeed:
         """Return the feed of epoch `epoch`, counted from 1.
 
@@ -66,24 +59,21 @@ class EpochFeed(keras.utils.PyDataset):
             images: (n, 64, 64, 3) uint8.
             labels: (n,) class indices, by which the epoch is ordered.
             targets: (n, any) float32, what the network is asked to answer.
-            teacher: Required where the recipe names one.
         """
         order = epoch_order(labels, recipe.augmentation, np.random.default_rng((seed, epoch)))
-        share = recipe.teacher_share
-        return cls(images, targets, order, recipe.batch_size, augmentation, seed, epoch, teacher, share)
+        return cls(images, targets, order, recipe.batch_size, augmentation, seed, epoch, recipe.mixup)
 
     def __len__(self) -> int:
         return math.ceil(len(self._order) / self._batch_size)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         inputs, targets = self._show(index), self._targets[self._rows(index)]
-        if self._teacher is None:
+        if not self._mixup:
             return inputs, targets
-        answers = self._teacher.answer(inputs)
-        mixed = targets.copy()
-        classes = mixed[:, : answers.shape[1]]  # what a network is asked on finer types stays
-        classes += np.float32(self._teacher_share) * (answers - classes)
-        return inputs, mixed
+        generator = np.random.default_rng((*self._key, index + 1, 1))
+        shares = generator.beta(self._mixup, self._mixup, size=len(inputs)).astype(np.float32)
+        shares = np.maximum(shares, 1 - shares)  # the image that is shown weighs more than the one that is added
+        return _blend(inputs, shares), _blend(targets, shares)
 
     def samples(self, num_images: int) -> Iterator[np.ndarray]:
         """Yield the epoch's first images as it shows them, in batches of about 256, `num_images` in all or fewer."""
@@ -100,6 +90,12 @@ class EpochFeed(keras.utils.PyDataset):
         generator = np.random.default_rng((*self._key, index + 1))
         inputs = self._augmentation(prepare_images(self._images[self._rows(index)]), generator)
         return np.ascontiguousarray(inputs, dtype=np.float32)
+
+
+def _blend(values: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Return every row mixed with the row at the same place from the end, which keeps `1 - shares` of it."""
+    weights = shares.reshape(-1, *[1] * (values.ndim - 1))
+    return weights * values + (1 - weights) * values[::-1]
 
 
 class BatchReporter(keras.callbacks.Callback):

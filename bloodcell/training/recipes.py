@@ -42,10 +42,13 @@ class TrainingRecipe:
         max_images: Train on the first images only; None takes all.
         norm_momentum: Share of the old moving averages that batch normalization keeps at each step; None leaves it to
             the network. Keras's 0.99 lags by hundreds of steps, so a short training looks broken on val and is not.
-        teacher: Artifact whose probabilities of the very images that a step shows are mixed into its targets
-            (distillation, Hinton et al. 2015, https://arxiv.org/abs/1503.02531; on equal views of an image, Beyer et
-            al. 2022, https://arxiv.org/abs/2106.05237); None learns from the labels alone.
+        teacher: Artifact, or several joined by `+`, whose probabilities of each train image become a share of its
+            targets: their mean over the artifacts and over the eight symmetric views of the image, made once before the
+            first epoch (distillation of an ensemble, Hinton et al. 2015, https://arxiv.org/abs/1503.02531); None learns
+            from the labels alone.
         teacher_share: Share of the targets that the teacher decides, above 0 and up to 1; the labels decide the rest.
+        mixup: Alpha of the distribution Beta(alpha, alpha) by which every image of a step is blended with another one,
+            and its targets alike (mixup, Zhang et al. 2018, https://arxiv.org/abs/1710.09412); 0 blends none.
     """
 
     num_epochs: int = 20
@@ -66,6 +69,7 @@ class TrainingRecipe:
     norm_momentum: float | None = None
     teacher: str | None = None
     teacher_share: float = 0.5
+    mixup: float = 0.0
 
     def replace(self, **changes: object) -> "TrainingRecipe":
         """Return a copy with some fields changed."""
@@ -150,6 +154,7 @@ _LIMITS: dict[str, _Limit] = {  # a NaN is within none of them
     "clip_norm": _ABOVE_ZERO,
     "max_images": _COUNT,
     "norm_momentum": _SHARE,
+    "mixup": _NOT_BELOW_ZERO,
     "teacher_share": ("above 0 and up to 1", lambda value: 0 < value <= 1),
 }
 

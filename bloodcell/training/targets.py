@@ -21,12 +21,12 @@ NUM_CLASSES = len(CLASS_NAMES)
 
 @dataclass(frozen=True)
 class Teacher:
-    """A trained network whose answers become a share of the targets.
+    """A trained network, or several, whose answers become a share of the targets.
 
     Attributes:
-        name: Its artifact.
-        digest: SHA-256 of its stored weights, 64 hexadecimal digits.
-        answer: From prepared images, (n, 64, 64, 3) float32, to probabilities of the classes, (n, 8) float32.
+        name: Its artifact, or several joined by `+`.
+        digest: SHA-256 of its stored weights, or of those of all in turn, 64 hexadecimal digits.
+        answer: From stored pixels, (n, 64, 64, 3) uint8, to probabilities of the classes, (n, 8) float32.
     """
 
     name: str
@@ -58,6 +58,20 @@ def make_targets(labels: np.ndarray, finer: np.ndarray | None = None) -> np.ndar
             "train the network that does not, NAME.eight."
         )
     return np.concatenate([classes, subtypes], axis=1)
+
+
+def follow_teacher(targets: np.ndarray, answers: np.ndarray, share: float) -> np.ndarray:
+    """Return targets of which a teacher's answers decide a share; what is asked on finer types stays.
+
+    Args:
+        targets: (n, 8 or more) float32, the classes first.
+        answers: (n, 8) probabilities.
+        share: Above 0 and up to 1.
+    """
+    mixed = targets.copy()
+    classes = mixed[:, :NUM_CLASSES]
+    classes += np.float32(share) * (answers - classes)
+    return mixed
 
 
 def hierarchical_loss(label_smoothing: float = 0.0) -> Any:

@@ -28,7 +28,14 @@ from bloodcell.training.augmentation import AUGMENTATIONS, epoch_order
 from bloodcell.training.averaging import NUM_IMAGES, averaged_weights
 from bloodcell.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from bloodcell.training.recipes import TrainingRecipe
-from bloodcell.training.targets import NUM_CLASSES, Teacher, accuracy, hierarchical_loss, make_targets
+from bloodcell.training.targets import (
+    NUM_CLASSES,
+    Teacher,
+    accuracy,
+    follow_teacher,
+    hierarchical_loss,
+    make_targets,
+)
 
 if TYPE_CHECKING:
     import keras
@@ -104,6 +111,8 @@ def train(
     model, answers = _build(model_name, recipe.compute_dtype)
     finer = find_subtypes(train_split)[: recipe.max_images] if answers.output.shape[-1] > NUM_CLASSES else None
     targets = make_targets(labels, finer)
+    if teacher is not None:
+        targets = follow_teacher(targets, teacher.answer(images), recipe.teacher_share)
     _compile(answers, recipe, num_steps_per_epoch=_num_steps(labels, recipe, seed))
     checkpoint = checkpoint_path(model_name, recipe, seed, train_split, directory, teacher)
     with _alone(checkpoint, model_name):
@@ -125,7 +134,6 @@ def train(
                 augmentation,
                 seed=seed,
                 epoch=len(progress.history) + 1,
-                teacher=teacher,
             )
             numbers = _run_epoch(answers, recipe, feed, val_split, progress, on_batch)
             save_checkpoint(checkpoint, answers, progress)
@@ -167,6 +175,8 @@ def checkpoint_path(
     fields = asdict(recipe)
     if recipe.norm_momentum is None:  # a field that came later: older checkpoints keep their place
         del fields["norm_momentum"]
+    if not recipe.mixup:
+        del fields["mixup"]
     if recipe.teacher is None:
         del fields["teacher"], fields["teacher_share"]
     elif teacher is not None:

@@ -26,6 +26,7 @@ SETTING_LABELS = {
     "max_images": "images trained on",
     "norm_momentum": "momentum of batch normalization",
     "teacher_share": "share of the targets that a teacher decides",
+    "mixup": "alpha of mixup",
 }
 """Fields of a recipe whose name is not yet what a reader would call them."""
 
