@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bloodcell.artifact import Artifact, load_artifact, load_model
-from bloodcell.dataset import INPUT_SIZE, load_split, prepare_images
+from bloodcell.dataset import CLASS_NAMES, INPUT_SIZE, load_split, prepare_images
 from bloodcell.errors import EngineError
-from bloodcell.evaluation import softmax
+from bloodcell.evaluation import finer_probabilities, softmax
 from bloodcell.files import write_atomically
 from bloodcell.inference.child import report_progress, run_child, run_main
 from bloodcell.inference.forms import PRECISIONS, Precision
@@ -59,13 +59,15 @@ def build_litert(
     """
     on_progress(0, _NUM_STEPS, "Loading TensorFlow.")
     calibration = _calibration_images() if precision == "int8" else None
-    model = answering_model(load_model(artifact))
+    trained = load_model(artifact)
+    model, gives_subtypes = answering_model(trained), has_subtypes(trained)
     on_progress(1, _NUM_STEPS, f"Converting {artifact.name} to LiteRT, {precision}.")
     form = convert_model(model, precision, calibration)
     on_progress(2, _NUM_STEPS, "Trying the form.")
     inputs = draw_trial_inputs() if calibration is None else calibration[:NUM_TRIAL_IMAGES]
     answers = model(inputs, training=False)
-    expected = np.asarray(answers[0] if len(model.outputs) > 1 else answers)  # Keras unwraps a list of one
+    given = answers if len(model.outputs) > 1 else [answers]  # Keras unwraps a list of one
+    expected = np.concatenate([np.asarray(each) for each in given[: 2 if gives_subtypes else 1]], axis=1)
     _check_answers(try_form(form, inputs, artifact.name), expected, artifact, precision)
     on_progress(3, _NUM_STEPS, "Storing the form.")
     write_atomically(target, form)
@@ -118,13 +120,15 @@ def convert_model(model: "keras.Model", precision: Precision, calibration: np.nd
 
 
 def try_form(form: bytes, inputs: np.ndarray, name: str) -> np.ndarray:
-    """Return a form's logits, computed in a process of its own: (2, n, classes), one by one and as one batch.
+    """Return a form's answers, computed in a process of its own: (2, n, outputs), one by one and as one batch.
+
+    Outputs are the classes' logits and, where the form gives any, the subtypes'.
 
     Raises:
         EngineError: The process failed or died.
     """
     with tempfile.TemporaryDirectory() as folder:
-        paths = [Path(folder) / file for file in ("form.tflite", "inputs.npy", "logits.npy")]
+        paths = [Path(folder) / file for file in ("form.tflite", "inputs.npy", "answers.npy")]
         paths[0].write_bytes(form)
         np.save(paths[1], inputs)
         run_child(
@@ -133,18 +137,27 @@ def try_form(form: bytes, inputs: np.ndarray, name: str) -> np.ndarray:
         return np.load(paths[2])
 
 
-def _check_answers(logits: np.ndarray, expected: np.ndarray, artifact: Artifact, precision: Precision) -> None:
-    if not np.isfinite(logits).all():
+def _check_answers(answers: np.ndarray, expected: np.ndarray, artifact: Artifact, precision: Precision) -> None:
+    if not np.isfinite(answers).all():
         raise EngineError(f"The LiteRT form of {artifact.name}, {precision}, answers with numbers that are not finite.")
-    if logits.shape[1:] != expected.shape:
-        raise EngineError(f"The LiteRT form of {artifact.name} answers {logits.shape[1:]}, expected {expected.shape}.")
+    if answers.shape[1:] != expected.shape:
+        raise EngineError(f"The LiteRT form of {artifact.name} answers {answers.shape[1:]}, expected {expected.shape}.")
     temperature = max(artifact.manifest.temperature, 1.0)  # a sharper one enlarges roundings as it does confidence
-    difference = float(np.abs(softmax(logits, temperature) - softmax(expected, temperature)).max())
+    wanted = _probabilities(expected, temperature)
+    difference = max(float(np.abs(_probabilities(each, temperature) - wanted).max()) for each in answers)
     if difference > TOLERANCE.get(precision, 1.0):
         raise EngineError(
             f"The LiteRT form of {artifact.name}, {precision}, differs from Keras by {difference:.3f} in probability; "
             f"at most {TOLERANCE[precision]} was expected. Export it as float32, and report the model."
         )
+
+
+def _probabilities(answers: np.ndarray, temperature: float) -> np.ndarray:
+    """Return those of the classes, or of the finer types where the answers, (n, 8) or (n, 13), say them."""
+    logits, subtype_logits = np.split(answers, [len(CLASS_NAMES)], axis=1)
+    if not subtype_logits.shape[1]:
+        return softmax(logits, temperature)
+    return finer_probabilities(logits, subtype_logits, temperature)
 
 
 def _one_by_one(images: np.ndarray) -> Iterator[list[np.ndarray]]:

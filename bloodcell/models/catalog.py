@@ -231,8 +231,13 @@ _OURS = tuple(
     ModelSpec(name, "hemanet", description, options, origin="ours", fidelity="own design")
     for name, description, options in (
         (
+            "hemanet_pico",
+            "Our fastest network: the design of hemanet_nano with one block a stage, in 32 kB.",
+            {"filters": (8, 16, 24), "blocks": (1, 1, 1)},
+        ),
+        (
             "hemanet_nano",
-            "Our smallest network: residual blocks with attention in 64 kB.",
+            "Residual blocks with attention in 64 kB.",
             {"filters": (8, 16, 24), "blocks": (1, 2, 2)},
         ),
         (

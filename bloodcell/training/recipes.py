@@ -128,7 +128,12 @@ _RECIPE_OF_FAMILY = {
     "vgg": "study_vgg",
     "hemanet": "hemanet",
 }
-_RECIPE_OF_MODEL = {"cnn_residual": "study", "hemanet_nano": "hemanet_nano", "hemanet_small": "hemanet_small"}
+_RECIPE_OF_MODEL = {
+    "cnn_residual": "study",
+    "hemanet_pico": "hemanet_nano",
+    "hemanet_nano": "hemanet_nano",
+    "hemanet_small": "hemanet_small",
+}
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "optimizer": OPTIMIZERS,

@@ -12,6 +12,7 @@ from bloodcell.dataset import load_split, prepare_images
 from bloodcell.errors import DatasetNotFoundError, EngineError, StorageError
 from bloodcell.evaluation import softmax
 from bloodcell.inference import Engine, convert, ensure_litert, forms
+from bloodcell.models import build_model
 
 
 @pytest.fixture
@@ -138,6 +139,27 @@ def test_a_form_that_answers_otherwise_is_not_handed_out(artifact, tmp_path, mon
     with pytest.raises(EngineError, match=message):
         convert.build_litert(artifact, tmp_path / "form.tflite", "float16", on_progress=lambda *_: None)
     assert not (tmp_path / "form.tflite").exists()
+
+
+def test_a_form_must_tell_finer_types_as_keras_does(artifact, tmp_path, monkeypatch):
+    network = build_model("hemanet_nano.eleven")
+    monkeypatch.setattr(convert, "load_model", lambda _: network)
+    answered, right = [], convert.try_form
+
+    def turn(*arguments):
+        answers = right(*arguments)
+        answered.append(answers.shape)
+        answers[..., 8:] = 40 * answers[..., :7:-1]
+        return answers
+
+    target = tmp_path / "form.tflite"
+    convert.build_litert(artifact, target, "float32", on_progress=lambda *_: None)
+    assert Engine(target).gives_subtypes
+    target.unlink()
+    monkeypatch.setattr(convert, "try_form", turn)
+    with pytest.raises(EngineError, match="differs"):
+        convert.build_litert(artifact, target, "float32", on_progress=lambda *_: None)
+    assert answered == [(2, convert.NUM_TRIAL_IMAGES, 13)] and not target.exists()
 
 
 def test_a_form_that_cannot_run_is_noticed_in_its_own_process():
