@@ -5,6 +5,7 @@ stopped.
 """
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -59,6 +60,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
         _discard_output()
         return 0
+    except OSError as error:
+        if error.filename is not None or error.errno != errno.ENOSPC:  # of standard output nothing is named
+            raise
+        say(f"The output could not be written: {error.strerror}.")
+        _discard_output()
+        return 1
 
 
 def _discard_output() -> None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
-import hashlib
-import io
 import logging
 import re
 import shlex
@@ -28,7 +25,6 @@ from bloodcell.artifact import (
     load_own_artifact,
     publish_artifact,
 )
-from bloodcell.artifact.store import WEIGHTS_FILE
 from bloodcell.artifact.weights import fill_weights, serialize_weights
 from bloodcell.dataset import (
     CLASS_NAMES,
@@ -49,9 +45,10 @@ from bloodcell.evaluation import (
     fit_temperature,
     softmax,
 )
-from bloodcell.files import DAMAGED_ARRAYS, cache_directory, own_models_directory, write_atomically
+from bloodcell.files import own_models_directory
 from bloodcell.models import answers_model, build_model, get_spec, graph_of, has_subtypes
 from bloodcell.models.folding import fold_batch_norm
+from bloodcell.teachers import describe_teaching, find_teacher
 from bloodcell.training import (
     RECIPES,
     TrainingRecipe,
@@ -61,7 +58,6 @@ from bloodcell.training import (
     recipe_for,
     train,
 )
-from bloodcell.training.targets import Teacher
 
 if TYPE_CHECKING:
     import keras
@@ -72,7 +68,7 @@ logger = logging.getLogger(__name__)
 
 LARGEST_SHIPPED_LITERT_BYTES = 2_500_000
 # A name becomes a folder: letters, digits and a few marks, beginning with a letter or digit.
-_NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 RECORDED_PACKAGES = ("keras", "tensorflow", "jax", "numpy", "ai-edge-litert", "scikit-learn", "medmnist")
 
 
@@ -133,7 +129,7 @@ def load_or_train(
             "end. Choose another recipe."
         )
     train_split, val_split = train_split or load_split("train"), load_split("val")
-    teacher = None if recipe.teacher is None else _find_teacher(recipe.teacher, full_name, own)
+    teacher = None if recipe.teacher is None else find_teacher(recipe.teacher, full_name, own)
     result = train(
         model_name, recipe, train_split, val_split, seed=seed, on_epoch=on_epoch, on_batch=on_batch, teacher=teacher
     )
@@ -147,7 +143,7 @@ def load_or_train(
         train_split,
         val_split,
         own=own,
-        notes=() if teacher is None else (_describe_teacher(teacher, recipe),),
+        notes=() if teacher is None else (describe_teaching(teacher, recipe),),
         added_set=added_set,
     )
     checkpoint_path(model_name, recipe, seed, train_split, teacher=teacher).unlink(missing_ok=True)
@@ -221,58 +217,6 @@ def publish_training(
         directory=own_models_directory() if own else None,
     )
     return replace(artifact, own=own)
-
-
-def _find_teacher(names: str, student: str, own: bool) -> Teacher:
-    """Return artifacts as teacher, whose probabilities are those at temperature 1; an own model can be one's own.
-
-    Label smoothing left them as soft as they are, and temperature 1 leaves that in. What they answer to a set of images
-    is kept in the user's cache, for the next seed.
-    """
-    from bloodcell.inference import load_engine
-    from bloodcell.inference.views import compute_view_probabilities
-
-    artifacts = []
-    for name in names.split("+"):
-        if name == student:
-            raise TrainingError(f"{name} cannot be its own teacher. Give the training a tag, such as {name}.student.")
-        try:
-            artifacts.append(_load_teacher(name, own))
-        except ArtifactError as error:
-            reach = "" if own else " A model of your own can teach another of your own, with --own."
-            raise TrainingError(f"The teacher {name} cannot be read. {error}{reach}") from error
-    digests = [artifact.manifest.files[WEIGHTS_FILE] for artifact in artifacts]
-    digest = digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
-
-    def answer(images: np.ndarray) -> np.ndarray:
-        key = hashlib.sha256(images.tobytes()).hexdigest()
-        path = cache_directory() / "teachers" / f"{digest[:12]}-{key[:12]}.npy"
-        with contextlib.suppress(*DAMAGED_ARRAYS):
-            return np.load(path, allow_pickle=False)
-        inputs = prepare_images(images)
-        logger.info("%s: the teacher looks at %d images from eight sides each, once.", names, len(images))
-        answers = np.mean([compute_view_probabilities(load_engine(one), inputs, 1.0) for one in artifacts], axis=0)
-        buffer = io.BytesIO()
-        np.save(buffer, answers.astype(np.float32))
-        with contextlib.suppress(StorageError):  # the next seed asks again
-            write_atomically(path, buffer.getvalue())
-        return answers.astype(np.float32)
-
-    return Teacher(names, digest, answer)
-
-
-def _load_teacher(name: str, own: bool) -> Artifact:
-    try:
-        return load_artifact(name)
-    except ArtifactNotFoundError:
-        if not own:
-            raise
-        return load_own_artifact(name)
-
-
-def _describe_teacher(teacher: Teacher, recipe: TrainingRecipe) -> str:
-    what = "alone" if recipe.teacher_share == 1 else f"and the labels, {100 * recipe.teacher_share:g} % from the former"
-    return f"It learned from the answers of {teacher.name} (weights {teacher.digest[:12]}) {what}."
 
 
 def predict_split(model: keras.Model, split: Split) -> Predictions:

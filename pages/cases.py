@@ -55,7 +55,8 @@ one).
 The **differential** counts the person's label, and where there is none yet the model's if it answered. Percentages are
 of white cells, with Wilson 95 % intervals; erythroblasts are given per 100 white cells, platelets apart. An
 *other or abnormal* cell counts as a white cell if the person said so. Differences between two cases carry Newcombe's
-95 % interval; where it leaves out zero they are marked as clear.
+95 % interval; marked as clear is what leaves out zero in an interval widened for the number of types that are compared
+at once (Bonferroni).
 """
 
 

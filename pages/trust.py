@@ -83,13 +83,21 @@ def show_origin(record: Record) -> None:
             f"These numbers are those of **{name}**; the default model is now **{cache.default_model()}**.",
             icon=":material/history:",
         )
-    elif "coverage" in record and record["coverage"] != COVERAGE:
+    elif "coverage" in record:
+        warn_of_coverage(record)
+    st.caption(f":material/database: {name}, measured {record['date'][:10]} on {record['dataset']['label']}.")
+
+
+def warn_of_coverage(record: Record) -> None:
+    """Warn where the guard answered at another coverage than Classify starts with, or nobody knows at which."""
+    coverage = record.get("coverage")
+    if coverage != COVERAGE:
+        before = "an unknown" if coverage is None else f"{100 * coverage:g} %"
         st.warning(
-            f"These numbers were measured at {100 * record['coverage']:g} % coverage; Classify starts with "
-            f"{100 * COVERAGE:g} % now: measure again to renew them.",
+            f"These numbers were measured at {before} coverage; Classify starts with {100 * COVERAGE:g} % now: measure "
+            "again to renew them.",
             icon=":material/history:",
         )
-    st.caption(f":material/database: {name}, measured {record['date'][:10]} on {record['dataset']['label']}.")
 
 
 def show_headline(record: Record) -> None:
@@ -358,12 +366,14 @@ def show_unseen() -> None:
             "measure unseen",
         )
         return
+    warn_of_coverage(record)
     one = record["refused"]
     st.markdown(
         f"One {record['model']['name']} per left-out type, {record['model']['num_epochs']} epochs each, under its own "
         f"guard: of the cells of the unseen type **{percent(one['share'])}** were refused ({tables.count_text(one)}). "
         "The others got the name of a type that the network knew."
     )
+    st.caption(f":material/database: Measured {record['date'][:10]} on {record['dataset']['label']}.")
     table = tables.unseen_table(record)
     chart_with_table(
         draw_plotly(figures.unseen_figure, table, theme_mode()),

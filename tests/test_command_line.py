@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from shelf import SHELF, write_artifact, write_benchmark, write_shelf
+from shelf import SHELF, write_artifact, write_benchmark, write_run, write_shelf
 
 from bloodcell import __main__ as command_line
 from bloodcell.artifact import load_artifact, load_model
@@ -165,6 +165,12 @@ sys.exit(f"imported {heavy}" if heavy else 0)
         ("evaluate", "cnn_3", "--split", "train"),
         ("evaluate", "cnn_3", "--cells", "cells", "--split", "val"),
         ("evaluate", "cnn_3", "--cells", "cells", "--recompute"),
+        ("benchmark", "--save", "--quick"),
+        ("benchmark", "cnn_4", "--save"),
+        ("classify", ""),
+        ("classify", "x", "--coverage", "much"),
+        ("train", "cnn_4", "--epochs", "few"),
+        ("export", "cnn_4", "--format", "litert", "--output", "x.keras"),
         ("benchmark", "--save", "--output", "x"),
         ("benchmark", "--engine", "onnx"),
         ("benchmark", "--threads", "0"),
@@ -242,14 +248,22 @@ def test_the_reader_of_a_pipe_may_leave(shelf):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_output_that_cannot_be_written_is_a_failure_in_one_sentence(shelf):
-    environment = {**os.environ, "PYTHONPATH": str(PROJECT_DIRECTORY)}
-    environment.pop("PYTHONUNBUFFERED", None)
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_output_that_cannot_be_written_is_a_failure_in_one_sentence(shelf, unbuffered):
+    """Whether it is noticed at the end or, of long output, in the middle of it."""
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT_DIRECTORY), "PYTHONUNBUFFERED": unbuffered}
     with open("/dev/full", "w") as full:
         command = [sys.executable, "-m", "bloodcell", "models", "--json"]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment, timeout=120)
     assert done.returncode == 1
     assert done.stderr == "The output could not be written: No space left on device.\n"
+
+
+def test_a_run_is_known_by_the_name_that_it_is_listed_under(run, shelf):
+    write_run(shelf, "cnn_4.again")
+    for name in ("runs/cnn_4.again", "cnn_4.again"):
+        code, out, _ = run("evaluate", name, "--json")
+        assert (code, json.loads(out)[0]["name"]) == (0, "cnn_4.again")
 
 
 # train

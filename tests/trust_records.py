@@ -9,6 +9,7 @@ from bloodcell.dataset import CLASS_NAMES
 from bloodcell.inference import trust
 from bloodcell.inference.corruptions import CORRUPTIONS, SEVERITIES
 from bloodcell.inference.noncells import KINDS
+from bloodcell.inference.prediction_sets import COVERAGE
 
 NUM_PER_CLASS = 100
 
@@ -139,6 +140,7 @@ def make_unseen_record() -> dict[str, Any]:
     return {
         "date": "2026-01-02T03:04:05+00:00",
         "model": {"name": "hemanet_nano", "num_epochs": 20},
+        "coverage": COVERAGE,
         "dataset": {"kind": "unknown", "md5": "0" * 32, "label": "synthetic cells"},
         "refused": trust.share(sum(one["refused"]["count"] for one in types), 8 * NUM_PER_CLASS),
         "types": types,

@@ -32,7 +32,7 @@ def add_parser(subparsers: Any) -> None:
     target.add_argument("--save", action="store_true", help="store the record with the artifacts, as benchmark.json")
     target.add_argument("--output", type=Path, metavar="FILE", help="store the record in a file")
     parser.add_argument("--json", action="store_true", help="JSON on standard output")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, parser=parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -40,6 +40,8 @@ def run(options: argparse.Namespace) -> int:
     from bloodcell.files import artifacts_directory
     from bloodcell.inference.benchmark import BENCHMARK_FILE, ENGINES, FULL, QUICK, run_benchmark, save_benchmark
 
+    if options.save and (options.names or options.quick):
+        options.parser.error("--save keeps one record of every model, measured at length; use --output FILE")
     engine = options.engine or ("litert" if options.quick else "both")
     with step_progress() as on_progress:
         record = run_benchmark(

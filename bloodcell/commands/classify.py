@@ -1,6 +1,7 @@
 """`classify`: what one trained model says of image files, of single cells or of whole smear fields."""
 
 import argparse
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +29,7 @@ def add_parser(subparsers: Any) -> None:
         "training images, and says why. "
         "Research and teaching only, not a medical device.",
     )
-    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="image file, or folder of images")
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="image file, or folder of images")
     parser.add_argument("--model", metavar="NAME", help="trained model; else the fastest of the best on val")
     parser.add_argument(
         "--coverage",
@@ -39,11 +40,13 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--kind", choices=("crop", "field"), help="what every image is; else each is guessed")
     parser.add_argument("--views", action="store_true", help="average over the eight symmetric views of each cell")
     parser.add_argument("--json", action="store_true", help="JSON on standard output")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, parser=parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Answer every file."""
+    if "" in options.paths:  # of a shell variable that is not set; as a path it would be the working folder
+        options.parser.error("PATH is empty")
     artifact, default = _choose_models(options.model)
     engine = _load_engine(artifact)
     guard = _load_guard(default, artifact, engine)
@@ -58,7 +61,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _share(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
     if not 0 < value < 1:
         raise argparse.ArgumentTypeError(f"must lie between 0 and 1, received {text}")
     return value
@@ -103,7 +109,7 @@ def _classify(
     from bloodcell.inference.prediction_sets import COVERAGE
 
     coverage = options.coverage or COVERAGE
-    for path in options.paths:
+    for path in map(Path, options.paths):
         if not os.path.isdir(path):  # Path.is_dir raises where the path may not be looked into, or is too long
             files = [path]
         else:

@@ -49,6 +49,8 @@ def run(options: argparse.Namespace) -> int:
         ending, logits = "probabilities before the temperature", "log(probabilities)"
     else:
         precision = options.precision or "float16"
+        if options.output is not None and options.output.suffix == ".keras":
+            options.parser.error(f"a LiteRT file ends in .tflite, received {options.output}")
         path = options.output or Path(f"{artifact.name}.{precision}.tflite")
         _write_litert(artifact, path, precision)
         ending, logits = "logits", "logits"

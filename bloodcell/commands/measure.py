@@ -158,6 +158,7 @@ def measure_unseen(options: argparse.Namespace) -> int:
     """Train one small network per left-out type, measure each under its own guard, and store the record."""
     from bloodcell.dataset import CLASS_NAMES, load_split
     from bloodcell.inference import trust
+    from bloodcell.inference.prediction_sets import COVERAGE
     from bloodcell.inference.unseen import leave_out, measure_left_out
     from bloodcell.pipeline import publish_training
     from bloodcell.training import recipe_for, train
@@ -179,7 +180,7 @@ def measure_unseen(options: argparse.Namespace) -> int:
         refused = types[-1]["refused"]
         say(f"Of {refused['n']} cells of type {name}, {percent(refused['share'])} were refused.")
     record = trust.describe_origin(run, splits["test"].identity)
-    record["model"] = {"name": options.model, "num_epochs": options.epochs}
+    record |= {"model": {"name": options.model, "num_epochs": options.epochs}, "coverage": COVERAGE}
     counts = {key: sum(one["refused"][key] for one in types) for key in ("count", "n")}
     record |= {"refused": trust.share(counts["count"], counts["n"]), "types": types}
     say(f"Stored in {trust.save_record(record, trust.UNSEEN_FILE)}.")

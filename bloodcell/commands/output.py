@@ -20,7 +20,8 @@ def flush_output() -> None:
         BrokenPipeError: The reader of a pipe has left.
     """
     try:
-        sys.stdout.flush()
+        if sys.stdout is not None:  # closed by whoever started this
+            sys.stdout.flush()
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -24,8 +24,9 @@ def find_artifact(name: str) -> "Artifact":
     try:
         return load_artifact(name)
     except ArtifactNotFoundError:
-        with contextlib.suppress(ArtifactNotFoundError):
-            return load_own_artifact(name)
+        for other in (load_own_artifact, lambda run: load_artifact(f"runs/{run}")):  # a run is known by either name
+            with contextlib.suppress(ArtifactNotFoundError):
+                return other(name)
         model_name = name.removeprefix("runs/").partition(".")[0]
         if model_name not in CATALOG:
             get_spec(name)  # a name that cannot be trained either: say which can

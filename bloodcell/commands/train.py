@@ -172,7 +172,10 @@ class TrainingDisplay:
 
 def positive(text: str) -> int:
     """Read a whole number of 1 or more from the command line."""
-    value = int(text)
+    try:
+        value = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a whole number, received {text!r}") from None
     if value < 1:
         raise argparse.ArgumentTypeError(f"must be 1 or more, received {value}")
     return value

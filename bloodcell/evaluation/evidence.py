@@ -129,7 +129,7 @@ def find_evidence(
         spread_b=_spread(accuracies_b),
         difference=float(scores.sum() / (len(right_a) * len(right_b) * len(kept))),
         interval=_bootstrap(
-            scores, (len(right_a), len(right_b)), _moderate([accuracies_a, accuracies_b], seed_spread), seed
+            scores, (len(right_a), len(right_b)), *_moderate([accuracies_a, accuracies_b], seed_spread), seed
         ),
         p_value=p_value,
         p_corrected=p_value,
@@ -151,17 +151,20 @@ def _spread(accuracies: np.ndarray) -> float:
     return float(accuracies.std(ddof=1)) if len(accuracies) > 1 else float("nan")
 
 
-def _moderate(accuracies: Sequence[np.ndarray], prior_spread: float) -> float:
-    """Return the standard deviation over seeds that both networks of a pair share, moderated by that of many others."""
+def _moderate(accuracies: Sequence[np.ndarray], prior_spread: float) -> tuple[float, int]:
+    """Return the standard deviation over seeds that both networks of a pair share, moderated by that of many others.
+
+    With it come its degrees of freedom, own ones and the prior's.
+    """
     own = sum(float(((one - one.mean()) ** 2).sum()) for one in accuracies)
     freedom = sum(len(one) - 1 for one in accuracies)
     prior_freedom = PRIOR_FREEDOM if prior_spread else 0
     total = freedom + prior_freedom
-    return float(np.sqrt((own + prior_freedom * prior_spread**2) / total)) if total else 0.0
+    return (float(np.sqrt((own + prior_freedom * prior_spread**2) / total)) if total else 0.0), total
 
 
 def _bootstrap(
-    scores: np.ndarray, num_trainings: tuple[int, int], seed_spread: float, seed: int
+    scores: np.ndarray, num_trainings: tuple[int, int], seed_spread: float, freedom: int, seed: int
 ) -> tuple[float, float]:
     """Return the 95 % interval of the difference when images are drawn anew and both networks trained anew.
 
@@ -169,6 +172,7 @@ def _bootstrap(
         scores: (images,) whole numbers, the images' differences times the trainings of a times those of b.
         num_trainings: Trainings of a, and of b.
         seed_spread: Standard deviation of the accuracy over seeds.
+        freedom: Its degrees of freedom: the fewer, the longer the tails of what training again may give.
     """
     generator = np.random.default_rng(seed)
     # Images of one difference are alike, and there are few differences: their numbers are multinomial.
@@ -176,7 +180,8 @@ def _bootstrap(
     drawn = generator.multinomial(len(scores), counts / len(scores), size=NUM_RESAMPLES)
     differences = drawn @ values / (num_trainings[0] * num_trainings[1] * len(scores))
     noise = seed_spread * np.sqrt(1 / num_trainings[0] + 1 / num_trainings[1])
-    low, high = np.quantile(differences + generator.normal(0, 1, NUM_RESAMPLES) * noise, [0.025, 0.975])
+    chance = generator.standard_t(freedom, NUM_RESAMPLES) if freedom else 0.0
+    low, high = np.quantile(differences + chance * noise, [0.025, 0.975])
     return float(low), float(high)
 
 

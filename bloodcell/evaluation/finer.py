@@ -185,7 +185,7 @@ def _macro_f1_interval(confusion_matrix: np.ndarray, seed: int = 0) -> tuple[flo
             resampled[:, row] = generator.multinomial(count, share, size=NUM_RESAMPLES)
     right = np.diagonal(resampled, axis1=1, axis2=2)
     denominator = resampled.sum(axis=1) + support
-    f1_scores = np.divide(2 * right, denominator, out=np.zeros_like(right), where=denominator > 0)
+    f1_scores = np.divide(2 * right, denominator, out=np.zeros_like(right), where=denominator > 0)[:, support > 0]
     low, high = np.quantile(f1_scores.mean(axis=1), [0.025, 0.975])
     return float(low), float(high)
 

@@ -34,7 +34,7 @@ class Evaluation:
         accuracy: Fraction that is right, by MedMNIST's evaluator.
         accuracy_interval: Wilson 95 % interval of the accuracy, (low, high).
         weighted_precision: Mean over classes weighted by support; recall and F1 alike.
-        macro_precision: Plain mean over classes; recall and F1 alike.
+        macro_precision: Plain mean over the classes that have an image; recall and F1 alike.
         per_class: One report per class, in the order of the labels.
         confusion_matrix: (classes, classes) int64, rows true, columns predicted.
         auc: Mean one-against-rest area under the ROC curve, by MedMNIST's evaluator; NaN if a class has no image.
@@ -81,7 +81,7 @@ class Evaluation:
         per_class = _report_classes(confusion_matrix, class_names)
         values = np.array([(report.precision, report.recall, report.f1_score) for report in per_class])
         weights = confusion_matrix.sum(axis=1) / len(y_true)
-        macro, weighted = values.mean(axis=0).tolist(), (weights @ values).tolist()
+        macro, weighted = values[weights > 0].mean(axis=0).tolist(), (weights @ values).tolist()
         accuracy, auc = _score_by_medmnist(y_true, y_score)
         return cls(
             n=len(y_true),

@@ -11,7 +11,7 @@ import logging
 import os
 import platform
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib import metadata
@@ -24,6 +24,7 @@ from bloodcell.files import artifacts_directory, write_atomically
 from bloodcell.inference.child import KERAS_ENVIRONMENT, OnProgress, run_child
 from bloodcell.inference.engine import NUM_THREADS
 from bloodcell.inference.forms import Precision, ensure_litert
+from bloodcell.models import get_spec
 from bloodcell.models.graphs import find_graph
 
 if TYPE_CHECKING:
@@ -58,6 +59,10 @@ class Effort:
 
 FULL = Effort(num_rounds=7, visit_s=0.4, batch_sizes=(1, 8, STEP_BATCH_SIZE, 128, 256))
 QUICK = Effort(num_rounds=3, visit_s=0.08, batch_sizes=(1, STEP_BATCH_SIZE, 128))
+MOST_PASSES = 400
+"""Passes of one turn; the fastest networks would otherwise fill the record's process with numbers."""
+OF_TRAINING = frozenset({"dropout", "l2", "attention_l2"})
+"""Options that leave no trace in a graph that answers."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +176,9 @@ def run_benchmark(
     """
     if not artifacts:
         raise ValueError("Expected at least one artifact. Received: none")
-    contenders = _list_contenders(artifacts, engines, precisions, on_progress)
+    by_name = {artifact.name: artifact for artifact in artifacts}
+    groups = group_alike({artifact.name: artifact.model_name for artifact in artifacts})
+    contenders = _list_contenders([by_name[first] for first in groups], engines, precisions, on_progress)
     num_turns = effort.num_rounds * len(contenders)
     total = num_turns + len(contenders)
     load_before = _load_average()
@@ -185,18 +192,32 @@ def run_benchmark(
             memory.append(_measure_memory(contender, num_threads, Path(folder)))
     if on_progress is not None:
         on_progress(total, total, "Measured.")
-    by_name = {artifact.name: artifact for artifact in artifacts}
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "machine": describe_machine(),
         "versions": _versions(engines),
         "threads": num_threads,
-        "note": _describe_method(effort, num_threads, load_before, load_after),
+        "note": _describe_method(engines, effort, num_threads, load_before, load_after),
         "rows": [
-            _row(contender, by_name[contender.name], timing, used)
+            _row(contender, by_name[name], timing, used)
             for contender, timing, used in zip(contenders, timings, memory, strict=True)
+            for name in groups[contender.name]
         ],
     }
+
+
+def group_alike(models: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return names of networks that answer by the same graph under the first of them: they differ in training alone.
+
+    Args:
+        models: Catalog row or combination of each name.
+    """
+    groups: dict[tuple[str, str], list[str]] = {}
+    for name, model in models.items():
+        spec = get_spec(model)
+        options = {key: value for key, value in spec.all_options.items() if key not in OF_TRAINING}
+        groups.setdefault((spec.family, repr(sorted(options.items()))), []).append(name)
+    return {alike[0]: alike for alike in groups.values()}
 
 
 def describe_machine() -> dict[str, Any]:
@@ -289,7 +310,7 @@ def _row(
             f"The layers of {artifact.model_name!r} are not listed: run `python -m bloodcell.models.graphs`."
         )
     return {
-        "name": contender.name,
+        "name": artifact.name,
         "engine": contender.engine,
         "precision": contender.precision,
         **timing,
@@ -302,15 +323,23 @@ def _row(
     }
 
 
-def _describe_method(effort: Effort, num_threads: int, load_before: float | None, load_after: float | None) -> str:
+def _describe_method(
+    engines: Sequence[EngineName],
+    effort: Effort,
+    num_threads: int,
+    load_before: float | None,
+    load_after: float | None,
+) -> str:
     sizes = ", ".join(map(str, effort.batch_sizes))
+    words = {"litert": "LiteRT runs its XNNPACK kernels.", "keras": "Keras runs a compiled tf.function, never predict."}
+    how = " ".join(words[engine] for engine in engines)
     loads = "" if load_before is None else f" Load average {load_before:.1f} before and {load_after:.1f} after."
     return (
         f"Forward passes on {num_threads} threads of the processor, from a prepared array to an array of logits. "
-        f"All models and engines took turns in {effort.num_rounds} rounds of at least {effort.visit_s:g} s per batch "
-        f"size ({sizes}); medians over all passes. LiteRT runs its XNNPACK kernels, Keras a compiled tf.function of "
-        "fixed shape, never predict. Memory is the peak of a process of its own over that of the same process before "
-        f"the model was loaded, for one image and then {STEP_BATCH_SIZE}.{loads}"
+        f"All models and engines took turns in {effort.num_rounds} rounds of at least {effort.visit_s:g} s or "
+        f"{MOST_PASSES} passes per batch size ({sizes}); medians over all passes. Models that answer by the same graph "
+        f"and differ in training alone are measured as one. {how} Memory is the peak of a process of its own over that "
+        f"of the same process before the model was loaded, for one image and then {STEP_BATCH_SIZE}.{loads}"
     )
 
 

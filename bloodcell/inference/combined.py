@@ -11,7 +11,7 @@ import numpy as np
 
 from bloodcell.artifact import Artifact, Predictions, Shelf
 from bloodcell.artifact.trials import find_repeats
-from bloodcell.dataset import Split, prepare_images
+from bloodcell.dataset import Split, hash_images, prepare_images
 from bloodcell.evaluation import expected_calibration_error, softmax
 from bloodcell.inference.child import OnProgress
 from bloodcell.inference.engine import Engine
@@ -39,7 +39,8 @@ def measure_combined(
 
     Returns:
         model, single and views {split: {count, n, share, interval, ece}}, and seeds: members, single (one entry of
-        that form per member and split) and ensemble; None with fewer than two members.
+        that form per member and split) and ensemble; None with fewer than two members, or where these images are not
+        those that the members' stored answers are of.
     """
     single, views = {}, {}  # both on the images at hand, which need not be those that the predictions were stored for
     for done, split in enumerate(splits):
@@ -52,12 +53,23 @@ def measure_combined(
         views[split.name] = _numbers(split.labels, y_score)
     if on_progress is not None:
         on_progress(len(splits), len(splits), "Measured.")
+    members = [artifact, *find_seeds(artifact, runs)]
     return {
         "model": describe_model(artifact),
         "single": single,
         "views": views,
-        "seeds": measure_seeds([artifact, *find_seeds(artifact, runs)]),
+        "seeds": measure_seeds(members) if _answered(members, splits) else None,
     }
+
+
+def _answered(members: Sequence[Artifact], splits: Sequence[Split]) -> bool:
+    """Return whether the stored answers of several trainings are those to the images of these splits."""
+    hashes = {split.name: np.sort(hash_images(split.images)) for split in splits}
+    return all(
+        np.array_equal(np.sort(one.load_predictions(name).image_hashes), of_split)
+        for one in members
+        for name, of_split in hashes.items()
+    )
 
 
 def find_seeds(artifact: Artifact, runs: Mapping[str, Artifact]) -> list[Artifact]:

@@ -12,12 +12,9 @@ import numpy as np
 
 from bloodcell.artifact import Manifest, Predictions, load_shelf, publish_artifact
 from bloodcell.dataset import CLASS_NAMES, INPUT_SIZE
-from bloodcell.inference.benchmark import FULL, Effort, run_benchmark
+from bloodcell.inference.benchmark import FULL, Effort, group_alike, run_benchmark
 from bloodcell.inference.child import KERAS_ENVIRONMENT, OnProgress, report_progress, run_child, run_main
-from bloodcell.models import get_spec
 
-OF_TRAINING = frozenset({"dropout", "l2", "attention_l2"})
-"""Options that leave no trace in a graph that answers."""
 LADDER_TIMES_FILE = "ladder_times.json"
 """Record beside the artifacts, in the form of `benchmark.json`."""
 
@@ -35,7 +32,7 @@ def measure_ladder(
     Raises:
         EngineError: A network cannot be built or converted, or a measuring process failed.
     """
-    groups = group_alike(names)
+    groups = group_alike({name: name for name in names})
     with tempfile.TemporaryDirectory() as folder:
         run_child(
             "bloodcell.inference.ladder_times",
@@ -48,16 +45,6 @@ def measure_ladder(
         record = run_benchmark(artifacts, engines=("litert",), effort=effort, on_progress=on_progress)
     rows = {row["name"]: row for row in record["rows"]}
     return record | {"rows": [rows[first] | {"name": name} for first, alike in groups.items() for name in alike]}
-
-
-def group_alike(names: Sequence[str]) -> dict[str, list[str]]:
-    """Return networks that answer by the same graph under the first of them: they differ in training alone."""
-    groups: dict[tuple[Any, ...], list[str]] = {}
-    for name in names:
-        spec = get_spec(name)
-        options = {key: value for key, value in spec.all_options.items() if key not in OF_TRAINING}
-        groups.setdefault((spec.family, repr(sorted(options.items()))), []).append(name)
-    return {alike[0]: alike for alike in groups.values()}
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -14,12 +14,9 @@ from typing import Any
 import numpy as np
 
 from bloodcell.dataset import INPUT_SIZE
-from bloodcell.inference.benchmark import STEP_BATCH_SIZE, Contender, Effort
+from bloodcell.inference.benchmark import MOST_PASSES, STEP_BATCH_SIZE, Contender, Effort
 from bloodcell.inference.child import report_progress, run_main
 from bloodcell.inference.runners import KerasRunner, LitertRunner, Run, set_keras_threads
-
-MOST_PASSES = 400
-"""Passes of one turn; the fastest networks would otherwise fill the record's process with numbers."""
 
 
 def main(arguments: Sequence[str]) -> None:

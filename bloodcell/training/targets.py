@@ -27,11 +27,13 @@ class Teacher:
         name: Its artifact, or several joined by `+`.
         digest: SHA-256 of its stored weights, or of those of all in turn, 64 hexadecimal digits.
         answer: From stored pixels, (n, 64, 64, 3) uint8, to probabilities of the classes, (n, 8) float32.
+        words: Its artifacts and their weights, to be read in a sentence.
     """
 
     name: str
     digest: str
     answer: Callable[[np.ndarray], np.ndarray]
+    words: str = ""
 
 
 def make_targets(labels: np.ndarray, finer: np.ndarray | None = None) -> np.ndarray:

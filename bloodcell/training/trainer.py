@@ -111,12 +111,14 @@ def train(
     model, answers = _build(model_name, recipe.compute_dtype)
     finer = find_subtypes(train_split)[: recipe.max_images] if answers.output.shape[-1] > NUM_CLASSES else None
     targets = make_targets(labels, finer)
-    if teacher is not None:
-        targets = follow_teacher(targets, teacher.answer(images), recipe.teacher_share)
     _compile(answers, recipe, num_steps_per_epoch=_num_steps(labels, recipe, seed))
     checkpoint = checkpoint_path(model_name, recipe, seed, train_split, directory, teacher)
     with _alone(checkpoint, model_name):
         progress = load_checkpoint(checkpoint, answers) or Progress([], 0, [], 0.0)
+        if teacher is not None and len(progress.history) < recipe.num_epochs:
+            started = time.monotonic()
+            targets = follow_teacher(targets, teacher.answer(images), recipe.teacher_share)
+            progress.seconds += time.monotonic() - started
         if on_model:
             on_model(answers)
         if on_epoch:
@@ -172,6 +174,8 @@ def checkpoint_path(
     """Return where this training's checkpoint lies; another recipe, seed, dataset, teacher or backend has another."""
     import keras
 
+    from bloodcell.models import get_spec
+
     fields = asdict(recipe)
     if recipe.norm_momentum is None:  # a field that came later: older checkpoints keep their place
         del fields["norm_momentum"]
@@ -180,8 +184,10 @@ def checkpoint_path(
     if recipe.teacher is None:
         del fields["teacher"], fields["teacher_share"]
     elif teacher is not None:
-        fields["teacher"] = teacher.digest
+        fields["teacher"] = f"eight views of {teacher.digest}"
     identity = [fields, seed, train_split.identity.md5]
+    if get_spec(model_name).all_options.get("subtypes"):  # they can come from another table
+        identity.append(hashlib.sha256(find_subtypes(train_split).tobytes()).hexdigest())
     if keras.backend.backend() != "tensorflow":
         identity.append(keras.backend.backend())
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]

@@ -8,7 +8,7 @@ from bloodcell.evaluation import FinerEvaluation
 from bloodcell.evaluation.evidence import Evidence, find_evidence
 from bloodcell.evaluation.repeated import gather_trainings
 from bloodcell.inference import find_litert
-from bloodcell.views import cache
+from bloodcell.views import cache, cache_findings
 
 
 def load_finer(name: str, split: str = "test") -> FinerEvaluation | None:
@@ -35,15 +35,16 @@ def compare_heads(name: str, split: str) -> Evidence | None:
     artifact, twin = cache.load_artifact(name), find_twin(cache.load_shelf(), name)
     if artifact is None or twin is None:
         return None
-    return _compare_heads(artifact.fingerprint, twin.fingerprint, split, artifact, twin)
+    spread = cache_findings.load_evidence().seed_spread
+    return _compare_heads(artifact.fingerprint, twin.fingerprint, split, spread, artifact, twin)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _compare_heads(
-    fingerprint: str, twin_fingerprint: str, split: str, _artifact: Artifact, _twin: Artifact
+    fingerprint: str, twin_fingerprint: str, split: str, seed_spread: float, _artifact: Artifact, _twin: Artifact
 ) -> Evidence:
     first, second = (gather_trainings([(one.manifest.seed, one.load_predictions(split))]) for one in (_artifact, _twin))
-    return find_evidence(_artifact.name, _twin.name, first, second)
+    return find_evidence(_artifact.name, _twin.name, first, second, seed_spread)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

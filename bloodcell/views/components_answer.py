@@ -7,6 +7,7 @@ import streamlit as st
 
 from bloodcell.dataset import CLASS_NAMES
 from bloodcell.inference.classifier import Answer
+from bloodcell.inference.prediction_sets import COVERAGE
 from bloodcell.inference.trust import UNSEEN_FILE
 from bloodcell.views import cache
 from bloodcell.views import figures_images as pictures
@@ -87,7 +88,7 @@ def never_seen() -> None:
     """Say what the networks know and what they have never seen, with the measured figure where there is one."""
     text = NEVER_SEEN
     record = cache.load_record(UNSEEN_FILE)
-    if record is not None:
+    if record is not None and record.get("coverage") == COVERAGE:  # of other limits the figure says nothing
         refused = record["refused"]
         text += (
             f" In a trial with {record['model']['name']} of {record['model']['num_epochs']} epochs, of cells of a type "

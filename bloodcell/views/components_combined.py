@@ -17,7 +17,13 @@ from bloodcell.views.tables_forms import current_rows, looks_table
 
 
 def show_calibration_test(name: str, split: str) -> None:
-    """Say how large a model's calibration error is, with its interval, and whether chance explains it."""
+    """Say how large a model's calibration error is, with its interval, and whether chance explains it.
+
+    Not on val: temperature and epoch were chosen on these images, so that they cannot tell.
+    """
+    if split == "val":
+        st.markdown("Temperature and epoch were chosen on these images: whether the model is calibrated, test tells.")
+        return
     predictions, scores = cache.load_predictions(name, split), cache.load_probabilities(name, split)
     artifact = cache.load_artifact(name)
     if artifact is None or predictions is None or scores is None:

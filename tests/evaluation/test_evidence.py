@@ -4,10 +4,11 @@ import dataclasses
 
 import numpy as np
 import pytest
+import scipy.stats
 from scipy.stats import binomtest, permutation_test
 
 from bloodcell.evaluation import holm_correction, paired_difference
-from bloodcell.evaluation.evidence import ONE_SEED_LIMIT, correct_together, find_evidence
+from bloodcell.evaluation.evidence import ONE_SEED_LIMIT, PRIOR_FREEDOM, correct_together, find_evidence
 from bloodcell.evaluation.repeated import Repeated, pool_spread
 
 NUM_IMAGES = 1000
@@ -115,6 +116,13 @@ def test_the_spread_of_others_moderates_a_pairs_own():
     assert pool_spread([tie, base]) == 0 and pool_spread(once) == 0
     unsteady = trainings(range(10), range(70))
     assert pool_spread([unsteady, tie]) == pytest.approx(unsteady.spread / np.sqrt(2))
+
+
+def test_few_degrees_of_freedom_give_the_interval_long_tails():
+    """With one training each, the spread of others counts as four degrees of freedom: Student's t, not a normal one."""
+    found = find_evidence("a", "b", trainings(range(1)), trainings(range(1, 2)), seed_spread=0.1)
+    expected = 2 * scipy.stats.t(PRIOR_FREEDOM).ppf(0.975) * 0.1 * np.sqrt(2)
+    assert np.ptp(found.interval) == pytest.approx(expected, rel=0.05)
 
 
 def test_an_interval_that_ends_a_third_of_an_image_from_zero_leaves_it_in():

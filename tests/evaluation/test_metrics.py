@@ -74,6 +74,13 @@ def test_one_matrix_by_hand():
     assert evaluation.num_errors == 3
 
 
+def test_a_class_without_an_image_has_no_part_in_the_plain_mean():
+    """A set of a person's own cells seldom holds all types: what is right throughout scores 1."""
+    y_true = np.arange(20) % 2
+    evaluation = Evaluation.from_predictions(y_true, np.eye(8)[y_true], tuple("abcdefgh"))
+    assert (evaluation.macro_precision, evaluation.macro_recall, evaluation.macro_f1) == (1, 1, 1)
+
+
 def test_a_class_that_is_never_met_or_never_said_counts_zero():
     y_true = np.array([0, 0, 1, 1])
     y_score = np.array([[0.9, 0.1, 0.0], [0.8, 0.2, 0.0], [0.7, 0.3, 0.0], [0.6, 0.4, 0.0]])

@@ -2,8 +2,8 @@
 
 from bloodcell.artifact import load_shelf
 from bloodcell.files import artifacts_directory
-from bloodcell.inference.benchmark import Effort, load_benchmark, save_benchmark
-from bloodcell.inference.ladder_times import LADDER_TIMES_FILE, group_alike, measure_ladder
+from bloodcell.inference.benchmark import Effort, group_alike, load_benchmark, save_benchmark
+from bloodcell.inference.ladder_times import LADDER_TIMES_FILE, measure_ladder
 from bloodcell.models.graphs import find_graph
 from bloodcell.training.experiments import LADDER_NETWORKS
 
@@ -24,7 +24,7 @@ def test_untrained_networks_are_timed_and_the_record_reads_back(tmp_path, monkey
 
 def test_networks_that_differ_in_training_alone_are_timed_as_one(monkeypatch):
     names = list(dict.fromkeys(LADDER_NETWORKS.values()))
-    groups = group_alike(names)
+    groups = group_alike({name: name for name in names})
     assert sorted(name for alike in groups.values() for name in alike) == sorted(names)
     flops = {first: {find_graph(name)["flops"] for name in alike} for first, alike in groups.items()}
     assert all(len(values) == 1 for values in flops.values())

@@ -102,6 +102,17 @@ def test_eight_views_are_the_mean_of_their_probabilities(artifact, splits):
     assert row["seeds"] is None
 
 
+def test_seeds_are_left_out_where_their_answers_are_of_other_images(artifact, splits, tmp_path):
+    """Else a table would compare eight views on one dataset with three seeds on another."""
+    twin = dataclasses.replace(
+        artifact, name="cnn_4.s1", kind="run", manifest=dataclasses.replace(artifact.manifest, seed=1)
+    )
+    row = measure_combined(artifact, {"cnn_4.s1": twin}, ColorEngine(0), splits)
+    assert row["seeds"]["ensemble"]["test"]["share"] == row["seeds"]["single"][0]["test"]["share"]
+    fewer = [dataclasses.replace(splits[0], images=splits[0].images[1:], labels=splits[0].labels[1:]), splits[1]]
+    assert measure_combined(artifact, {"cnn_4.s1": twin}, ColorEngine(0), fewer)["seeds"] is None
+
+
 def test_seeds_together_are_the_mean_over_trainings(tmp_path):
     """Three trainings of one recipe; a fourth of another recipe does not count; images are matched by pixels."""
     members = []

@@ -12,7 +12,7 @@ from bloodcell.artifact import add_file, load_artifact
 from bloodcell.dataset import hash_images, load_split
 from bloodcell.inference import trust
 from tests.shelf import write_benchmark, write_shelf
-from tests.trust_records import make_trust_record, write_records
+from tests.trust_records import make_trust_record, make_unseen_record, write_records
 
 APP = Path(__file__).parents[2] / "app.py"
 DEFAULT = "vgg16_dropout"
@@ -174,3 +174,11 @@ def test_the_spoiled_and_the_unseen_are_told_in_words(shelf):
     assert "Each of 1,000 test cells was spoiled in 9 ways" in text
     assert "**blur**, severity 2" in text
     assert "**43.5 %** were refused (348 of 800)" in text
+    assert "Measured 2026-01-02 on synthetic cells" in text and "coverage; Classify starts" not in text
+
+
+def test_a_figure_on_unseen_types_of_other_limits_is_told_as_such(shelf):
+    record = make_unseen_record()
+    del record["coverage"]
+    trust.save_record(record, trust.UNSEEN_FILE)
+    assert "measured at an unknown coverage; Classify starts with" in words(open_trust())

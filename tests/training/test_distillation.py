@@ -9,7 +9,8 @@ from bloodcell.errors import TrainingError
 from bloodcell.evaluation import softmax
 from bloodcell.inference import load_engine
 from bloodcell.inference.views import make_views
-from bloodcell.pipeline import _find_teacher, load_or_train
+from bloodcell.pipeline import load_or_train
+from bloodcell.teachers import find_teacher
 from bloodcell.training import TrainingRecipe, parse_changes, train
 from bloodcell.training.augmentation import AUGMENTATIONS
 from bloodcell.training.feed import EpochFeed
@@ -86,21 +87,28 @@ def test_several_teachers_answer_by_their_mean_from_eight_sides(small_dataset, t
     for name in ("cnn_3", "cnn_4"):
         load_or_train(name, num_epochs=1, changes={"batch_size": 16, "patience": None})
     images = load_split("train").images[:20]
-    teacher = _find_teacher("cnn_3+cnn_4", "cnn_2", own=False)
+    teacher = find_teacher("cnn_3+cnn_4", "cnn_2", own=False)
     answers = teacher.answer(images)
     means = []
     for name in ("cnn_3", "cnn_4"):
         engine = load_engine(load_artifact(name))
         means.append([softmax(engine.compute_logits(view), 1.0) for view in make_views(prepare_images(images))])
     np.testing.assert_allclose(answers, np.mean(means, axis=(0, 1)), atol=1e-5)
-    assert teacher.digest != _find_teacher("cnn_3", "cnn_2", own=False).digest
+    assert teacher.digest != find_teacher("cnn_3", "cnn_2", own=False).digest
     (kept,) = (tmp_path / "cache" / "teachers").glob("*.npy")
     np.save(kept, answers + 1)
     np.testing.assert_array_equal(teacher.answer(images), answers + 1, "what was answered once is kept")
     kept.write_bytes(b"cut")
     np.testing.assert_allclose(teacher.answer(images), answers, atol=1e-6)
+    turned = find_teacher("cnn_4+cnn_3+cnn_4", "cnn_2", own=False)
+    assert (turned.name, turned.digest) == (teacher.name, teacher.digest), "the order of names decides nothing"
+    for one in ("cnn_3", "cnn_4"):
+        assert f"{one} (weights {load_artifact(one).manifest.files['weights.safetensors'][:12]})" in teacher.words
+    load_or_train("cnn_4", num_epochs=1, changes={"batch_size": 16, "patience": None}, run_tag="s1", seed=1)
+    with pytest.raises(TrainingError, match="is a run, which keeps no weights"):
+        find_teacher("cnn_3+runs/cnn_4.s1", "cnn_2", own=False)
     with pytest.raises(TrainingError, match="own teacher"):
-        _find_teacher("cnn_3+cnn_4", "cnn_4", own=False)
+        find_teacher("cnn_3+cnn_4", "cnn_4", own=False)
 
 
 def test_a_recipe_and_its_teacher_come_together(small_dataset, tmp_path):
