@@ -28,11 +28,13 @@ from bloodcell.views.components import (
     theme_mode,
 )
 from bloodcell.views.components_build import PAGE, show_classes, show_images, show_layers
+from bloodcell.views.components_selection import was_chosen
 from bloodcell.views.drawing import draw_network
 from bloodcell.views.navigation import PAGES_DIRECTORY
 from bloodcell.views.quantities import percent
 
 NETWORK, AGAINST = "build_network", "build_against"
+AGAINST_CHOSEN = "build_against_chosen"
 NAMES = [combination.name for combination in all_combinations()]
 TRAIN_PAGE = PAGES_DIRECTORY / "train.py"
 SWITCHES: dict[str, tuple[str, dict[Any, str], str]] = {
@@ -182,7 +184,13 @@ def choose_other(combination: Combination, results: Mapping[str, Repeated]) -> s
         name: tables.count_differences(combination, cast(Combination, parse_combination(name))) for name in others
     }
     others.sort(key=lambda name: (name != BASE.name, nearness[name]))
+    if was_chosen(AGAINST):
+        st.session_state[AGAINST_CHOSEN] = True
+    elif not st.session_state.get(AGAINST_CHOSEN):  # what nobody chose is proposed anew for each network
+        st.session_state.pop(AGAINST, None)
     restore_choice(AGAINST, others, others[0])
+    if st.session_state[AGAINST] != others[0]:  # then it came with the address
+        st.session_state[AGAINST_CHOSEN] = True
     st.selectbox(
         "Compared with",
         others,
@@ -190,6 +198,7 @@ def choose_other(combination: Combination, results: Mapping[str, Repeated]) -> s
         key=AGAINST,
         on_change=choose,
         args=(AGAINST,),
+        persist_state="session",
     )
     keep_choice(AGAINST, others[0])
     return cast(str, st.session_state[AGAINST])

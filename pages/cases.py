@@ -11,7 +11,7 @@ from bloodcell.cases import Case, CaseStore, CaseSummary, Record, open_store
 from bloodcell.cases.backup import restore_backup, write_backup
 from bloodcell.cases.base import State
 from bloodcell.cases.differential import compare_differentials, differential_of
-from bloodcell.errors import BloodCellError
+from bloodcell.errors import BloodCellError, StorageError
 from bloodcell.views import tables_cases as tables
 from bloodcell.views.components import (
     chart_with_table,
@@ -79,7 +79,7 @@ def main() -> None:
     show_message()
     try:
         store = open_store()
-        shown = [case_id for case_id in st.query_params.get_all("case") if case_id]
+        shown = list(dict.fromkeys(case_id for case_id in st.query_params.get_all("case") if case_id))
         if len(shown) == 2:
             show_comparison(store.load_case(shown[0]), store.load_case(shown[1]))
         elif shown:
@@ -98,7 +98,11 @@ def show_list(store: CaseStore) -> None:
     """All cases: search and state, and for each what can be done with it."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         search = st.text_input(
-            "Search", key="cases_search", icon=":material/search:", placeholder="identifier, notes or signature"
+            "Search",
+            key="cases_search",
+            icon=":material/search:",
+            placeholder="identifier, notes or signature",
+            persist_state="session",
         )
         state = st.segmented_control(
             "State", ["all", "open", "signed"], default="all", required=True, key="cases_state", persist_state="session"
@@ -324,7 +328,8 @@ def save_notes(store: CaseStore, case_id: str, before: str) -> None:
 
 def show_history(case: Case) -> None:
     """Every record of the case, newest first."""
-    with st.expander(f"History: {case.num_records} records, only ever added to", icon=":material/history:"):
+    records = "1 record" if case.num_records == 1 else f"{case.num_records} records"
+    with st.expander(f"History: {records}, only ever added to", icon=":material/history:"):
         st.dataframe(
             tables.history_table(case),
             hide_index=True,
@@ -342,7 +347,9 @@ def show_comparison(first: Case, second: Case) -> None:
     clear = [one for one in differences if one.is_clear]
     st.header(f"{escape_markdown(names[1])} compared with {escape_markdown(names[0])}", anchor=False)
     if not all(one.num_white for one in found):
-        st.info("One of the two holds no white cells, so there is nothing to compare.", icon=":material/info:")
+        which = "One of the two" if any(one.num_white for one in found) else "Neither of the two"
+        holds = "holds no white cells" if which.startswith("One") else "holds white cells"
+        st.info(f"{which} {holds}, so there is nothing to compare.", icon=":material/info:")
     elif clear:
         sentences = ", ".join(f"{one.name} {one.difference:+.1f} points".replace("-", "−") for one in clear)
         st.markdown(f"**Clearly different**: {sentences}.")
@@ -418,7 +425,10 @@ def restore(store: CaseStore, file: Any) -> None:
     def run() -> str:
         with tempfile.TemporaryDirectory(prefix="bloodcell-restore-") as folder:
             path = Path(folder) / "backup"
-            path.write_bytes(file.getvalue())
+            try:
+                path.write_bytes(file.getvalue())
+            except OSError as error:
+                raise StorageError(f"The backup could not be unpacked: {error.strerror}. Free some space.") from error
             return restore_backup(store, path, current_reviewer(), file.name).describe()
 
     tell(run)

@@ -192,6 +192,8 @@ def show_scatters(table: pd.DataFrame, kept: pd.DataFrame, time_axis: str, measu
     untimed = [] if by_time.empty else kept.loc[lacks_time, "name"].tolist()
     hint = "Point at a mark to see the same model in both plots."
     missing = "The time axis is empty until times are measured; see below."
+    if time_axis == PUBLISHED_STEP:
+        missing = "The time axis is empty: the study printed no time of these networks."
     tiny = "" if forms.empty else " Small marks: exported forms, at the size of their file."
     st.caption(f"Models that are on are named and drawn full. {hint if len(panels) > 1 else missing}{tiny}")
     if untimed:

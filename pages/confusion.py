@@ -339,6 +339,7 @@ def choose_called_by(trained: Sequence[str]) -> str:
         format_func=lambda option: options[option],
         key=CALLED_BY,
         required=True,
+        persist_state="session",
         on_change=begin_images_again,
     )
     keep_choice(CALLED_BY, "either")
@@ -376,7 +377,8 @@ def show_gallery(
                 "  \n".join(tables.describe_answer(answer, row, true, CLASS_NAMES) for answer in answers.values())
             )
     if num_pages > 1:
-        st.session_state[PAGE] = page
+        if st.session_state.get(PAGE, page) != page:  # one that it already has would be set twice
+            st.session_state[PAGE] = page
         st.pagination(num_pages, key=PAGE)
     st.caption(f":material/link: {tables.describe_matching(matching)} The file: {images.identity.label}.")
 

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from bloodcell.dataset import CLASS_CODES, CLASS_NAMES, CLASS_NOTES, INPUT_SIZE, SPLITS, frame_image
+from bloodcell.dataset import CLASS_CODES, CLASS_NAMES, CLASS_NOTES, INPUT_SIZE, SPLITS
 from bloodcell.errors import BloodCellError, DatasetError
+from bloodcell.inference.finder_frame import frame_cell
 from bloodcell.inference.images import read_image, read_image_file
 from bloodcell.published import load_reports
 from bloodcell.views import cache
@@ -260,7 +261,7 @@ def show_preprocessing() -> None:
     if pixels is None:
         return
     try:
-        framed = frame_image(pixels)
+        framed = frame_cell(pixels)
     except BloodCellError as error:
         st.error(str(error), icon=":material/broken_image:")
         return
@@ -274,7 +275,7 @@ def show_preprocessing() -> None:
             with st.container():
                 shown = step.pixels
                 if number == 1 and framed.kind != "dataset":
-                    smaller, box = pictures.shrink_to(shown, framed.box, 480)
+                    smaller, box = pictures.shrink_to(shown, tables.clip_box(framed.box, shown), 480)
                     shown = pictures.draw_frame(smaller, box, palette(theme_mode()).accent)
                 st.image(pictures.enlarge_to(shown, 256), width="stretch", alt=f"{step.title}. {step.text}")
                 st.markdown(f"**{number}. {step.title}**  \n:small[{step.text}]")

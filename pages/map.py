@@ -210,7 +210,9 @@ def show_images(name: str, chosen: pd.DataFrame) -> None:
         st.pagination(num_pages, key=PAGE)
     if len(chosen) == 1:
         one = chosen.iloc[0]
-        st.markdown(f"A {one['true']}, answered **{one['answer']}**, {probability_text(float(one['probability']))}.")
+        st.markdown(
+            f"{one['true'].capitalize()}, answered **{one['answer']}**, {probability_text(float(one['probability']))}."
+        )
         place = int(matching.indices[one["image"]])
         if place >= 0 and INSIDE_PAGE.is_file():
             st.page_link(

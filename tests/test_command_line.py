@@ -726,7 +726,7 @@ def test_export_keras(run, small_artifacts, tmp_path):
 @pytest.mark.parametrize("form", ["keras", "litert"])
 def test_export_to_where_nothing_can_be_written(run, small_artifacts, tmp_path, form):
     (tmp_path / "file").write_text("in the way")
-    code, out, err = run("export", "cnn_3", "--format", form, "--output", tmp_path / "file" / "cell.keras")
+    code, out, err = run("export", "cnn_3", "--format", form, "--output", tmp_path / "file" / f"cell.{form}")
     assert (code, out) == (1, "")
     assert "Could not write" in err
 

@@ -307,10 +307,12 @@ def _in_percent(proportion: float | None) -> float | None:
 
 def _describe_limits(found: Differential) -> tuple[str, ...]:
     notes = []
-    waiting = found.num_unreviewed + found.num_undecided
-    if waiting:
-        cells = "1 cell has" if waiting == 1 else f"{waiting} cells have"
+    if found.num_unreviewed:
+        cells = "1 cell has" if found.num_unreviewed == 1 else f"{found.num_unreviewed} cells have"
         notes.append(f"Preliminary: {cells} not been decided by a person; the model's answer counts where it gave one.")
+    if found.num_undecided:
+        cells = "1 cell is" if found.num_undecided == 1 else f"{found.num_undecided} cells are"
+        notes.append(f"Preliminary: {cells} called other or abnormal and not described yet; so they count.")
     if found.num_unanswered:
         cells = "1 cell counts" if found.num_unanswered == 1 else f"{found.num_unanswered} cells count"
         notes.append(f"{cells} as nothing yet: neither the model nor a person has named a type.")

@@ -111,7 +111,8 @@ def show_gallery(
                 f":small[**{names[1]}**: {tables.describe_answers(theirs, of_theirs, CLASS_NAMES)}]"
             )
     if num_pages > 1:
-        st.session_state[PAGE] = page
+        if st.session_state.get(PAGE, page) != page:  # one that it already has would be set twice
+            st.session_state[PAGE] = page
         st.pagination(num_pages, key=PAGE)
 
 

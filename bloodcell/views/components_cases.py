@@ -65,7 +65,7 @@ def tell(action: Callable[[], object], success: str = "") -> bool:
     """Do something and keep for the next run what became of it; return whether it was done.
 
     Args:
-        action: What to do; a text that it returns is shown.
+        action: What to do; a text that it returns is shown, or one with its kind, such as ("warning", text).
         success: What to show otherwise.
     """
     try:
@@ -73,9 +73,10 @@ def tell(action: Callable[[], object], success: str = "") -> bool:
     except BloodCellError as error:
         st.session_state[_MESSAGE] = ("error", str(error))
         return False
-    text = result if isinstance(result, str) and result else success
+    kind, text = result if isinstance(result, tuple) else ("success", result)
+    text = text if isinstance(text, str) and text else success
     if text:
-        st.session_state[_MESSAGE] = ("success", text)
+        st.session_state[_MESSAGE] = (kind, text)
     return True
 
 
@@ -84,6 +85,8 @@ def show_message() -> None:
     kind, text = st.session_state.pop(_MESSAGE, (None, ""))
     if kind == "error":
         st.error(escape_markdown(text), icon=":material/error:")
+    elif kind == "warning":
+        st.warning(escape_markdown(text), icon=":material/warning:")
     elif kind == "success":
         st.success(escape_markdown(text), icon=":material/check:")
 
@@ -195,7 +198,7 @@ def offer_case(
             case_id = store.create_case(identifier, current_reviewer()) if existing is None else existing.id
             with st.spinner("Reading and answering …"):
                 intake = fill_case(store, case_id, files[:MAXIMUM_FILES], coverage, views)
-            st.session_state[_MESSAGE] = ("success", _report_intake(intake))
+            st.session_state[_MESSAGE] = _report_intake(intake)
         except BloodCellError as error:
             st.error(escape_markdown(str(error)), icon=":material/error:")
             return
@@ -370,12 +373,13 @@ def report_buttons(store: CaseStore, case: CaseSummary, key: str, only_pdf: bool
                 "application/zip",
                 "Every reviewed cell of the eight classes with the person's label, for training and evaluation",
             )
+        if isinstance(case, Case) and labelled_cells(case, True):
             button(
                 "Corrections only",
                 make_set(True),
                 "-corrections.zip",
                 "application/zip",
-                "Only the cells that the person called something else than the model",
+                "Only the cells that the person called something else than the model, or that it did not name",
             )
 
 
@@ -441,5 +445,7 @@ def _reopen(store: CaseStore, case_id: str, key: str) -> None:
     tell(lambda: store.reopen(case_id, current_reviewer(), reason), "The case is open again.")
 
 
-def _report_intake(intake: Intake) -> str:
-    return " ".join([intake.describe(), *intake.failed])
+def _report_intake(intake: Intake) -> tuple[str, str]:
+    """Return how serious it is, and what became of the files in words."""
+    is_whole = intake.num_added > 0 and not intake.failed
+    return "success" if is_whole else "warning", " ".join([intake.describe(), *intake.failed])

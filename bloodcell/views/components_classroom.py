@@ -35,6 +35,7 @@ from bloodcell.views.uploads import (
 
 CELL, CHANGE, PILLS = "classroom_cell", "classroom_change", "classroom_models"
 FILES, ROUND, SEEN = "classroom_files", "classroom_round", "classroom_seen"
+LEFT_OUT = "classroom_left_out"
 UPLOADED = "upload"
 """What stands in the address for a cell that cannot travel in one."""
 FIRST_LABEL = CLASS_NAMES.index("neutrophil")
@@ -123,6 +124,10 @@ def _draw_uploads() -> None:
             st.session_state.pop(f"{SEEN}_{key}", None)  # after a visit elsewhere the drop zone is empty, and new
         st.session_state.pop(f"{key}_changed", None)
     files: dict[str, Photo] = st.session_state[FILES]
+    left_out = st.session_state.get(LEFT_OUT, 0)
+    if left_out:
+        which = "1 image was" if left_out == 1 else f"{left_out} images were"
+        st.warning(f"{which} left out: {MAXIMUM_FILES} are kept at a time.", icon=":material/memory:")
     failed = [photo for photo in files.values() if photo.error]
     if failed:
         st.error(
@@ -143,7 +148,9 @@ def _take_files(key: str) -> None:
         files.pop(gone, None)
     st.session_state[f"{SEEN}_{key}"] = set(dropped)
     st.session_state[f"{key}_changed"] = True
-    fresh = [cell_key for cell_key in dropped if cell_key not in files][: MAXIMUM_FILES - len(files)]
+    new = [cell_key for cell_key in dropped if cell_key not in files]
+    fresh = new[: MAXIMUM_FILES - len(files)]
+    st.session_state[LEFT_OUT] = len(new) - len(fresh)
     for cell_key in fresh:
         photo = read_photo(dropped[cell_key].getvalue(), dropped[cell_key].name, cell_key, Wish("crop"))
         files[cell_key] = dataclasses.replace(photo, address="", data=None)  # 64 x 64 pixels are all that is needed
@@ -156,6 +163,7 @@ def _take_files(key: str) -> None:
 
 def _forget_files() -> None:
     st.session_state[FILES] = {}
+    st.session_state.pop(LEFT_OUT, None)
     st.session_state[ROUND] = st.session_state.get(ROUND, 0) + 1
     choose(CELL, "")
 
@@ -213,6 +221,9 @@ def show_gallery() -> None:
     rows = np.arange(images.num_images) if not disputed else find_disputed(selected_models(), images.num_images)
     if kind != ANY:
         rows = rows[images.labels[rows] == CLASS_NAMES.index(kind)]
+    if disputed and len(selected_models()) < 2:
+        st.info("Switch at least two models on: one alone cannot disagree.", icon=":material/info:")
+        return
     if not len(rows):
         st.info("There is no such cell: all selected models give the same answer.", icon=":material/check:")
         return

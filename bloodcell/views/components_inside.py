@@ -75,19 +75,22 @@ def surprise(key: str) -> None:
     """In a callback: choose any cell of test."""
     row = int(np.random.default_rng().integers(cache.load_split("test").num_images))
     choose(key, f"test-{row}")
+    st.session_state.pop(f"{key}_refused", None)
 
 
 def take_file(key: str) -> None:
     """In a callback: look at the file that the reader brought."""
     file = st.session_state.get(f"{key}_file")
+    st.session_state.pop(f"{key}_refused", None)
     if file is None:
         return
     data = file.getvalue()
     photo = read_photo(data, file.name, hashlib.sha256(data).hexdigest(), Wish("crop"))
-    st.session_state[f"{key}_own"] = photo.cells[0] if photo.cells else None
-    st.session_state[f"{key}_refused"] = photo.error
     if photo.cells:
+        st.session_state[f"{key}_own"] = photo.cells[0]
         choose(key, UPLOAD)
+    else:  # what was looked at before stays
+        st.session_state[f"{key}_refused"] = photo.error or f"No cell was found in {photo.name}."
 
 
 def offer_cells(key: str) -> None:
@@ -163,8 +166,8 @@ def choose_layer(blocks: Sequence[tables.Block], shapes: Mapping[str, tuple[int,
                 width="stretch",
                 on_click=choose,
                 args=(key, tables.first_choice(block)),
-                help=f"{len(block.layers)} layers, {block.parameters:,} parameters, {100 * block.flop_share:.1f} % of "
-                "the FLOPs. Click to open.",
+                help=f"{len(block.layers)} {'layer' if len(block.layers) == 1 else 'layers'}, "
+                f"{block.parameters:,} parameters, {100 * block.flop_share:.1f} % of the FLOPs. Click to open.",
             )
     st.caption(
         f"**{opened.name}**, open: {len(opened.layers)} {'layer' if len(opened.layers) == 1 else 'layers'} in order. "

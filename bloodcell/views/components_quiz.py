@@ -221,7 +221,8 @@ def show_results(game: Game, wanted: Round, images: Split, stored: Stored) -> No
     code = board_code(game, wanted, images)
     table = standings(game, stored, YOU)
     beaten = int((table[table["who"] != YOU]["share"] < game.num_right / len(game.rows)).sum())
-    best = f" You did better than {beaten} of {len(stored)} networks." if stored else ""
+    networks = "network" if len(stored) == 1 else "networks"
+    best = f" You did better than {beaten} of {len(stored)} {networks}." if stored else ""
     if stored and wanted.level == "missed":
         best += " These cells were chosen because networks of the project miss them: on others they do better."
     st.header(f"{game.num_right} of {len(game.rows)} right, {percent(game.num_right / len(game.rows))}", anchor=False)

@@ -295,6 +295,16 @@ def _touch(key: str) -> None:
     st.session_state[f"{key}_touched"] = True
 
 
+def was_chosen(key: str) -> bool:
+    """Return whether this run began with the reader's own choice under `key`; ask before its widget is drawn."""
+    return bool(st.session_state.get(f"{key}_touched", False))
+
+
+def forget_address(key: str) -> None:
+    """Let what the URL holds under `key` count again, whoever wrote it."""
+    st.session_state.pop(f"{key}_address", None)
+
+
 def _read_address(key: str) -> tuple[str, ...] | None:
     """Return what the URL newly brings under `key`, or None where it has nothing that this session did not write."""
     touched = st.session_state.pop(f"{key}_touched", False)

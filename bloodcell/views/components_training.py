@@ -20,7 +20,14 @@ from bloodcell.training.live import ACTIVE, LiveRun
 from bloodcell.training.live_request import OPTIMIZERS, LiveRequest, full_recipe, quick_lesson
 from bloodcell.views import cache, cache_training, tables_training
 from bloodcell.views.components import chart_with_table
-from bloodcell.views.components_selection import PAGE_KEY, choose, remembered_select, theme_mode
+from bloodcell.views.components_selection import (
+    PAGE_KEY,
+    choose,
+    forget_address,
+    remembered_select,
+    theme_mode,
+    was_chosen,
+)
 from bloodcell.views.navigation import PAGES_DIRECTORY
 from bloodcell.views.quantities import percent
 from bloodcell.views.theme import CLASS_GLYPHS
@@ -92,6 +99,7 @@ def start_training(request: LiveRequest, shown: Sequence[str]) -> None:
 def training_form() -> LiveRequest:
     """Let the viewer choose a network and how it is trained; every choice stays in the URL."""
     names = [*CATALOG, *(one.name for one in all_combinations())]
+    by_hand = was_chosen(MODEL_KEY)
     model = remembered_select(
         "Network",
         {name: name for name in names},
@@ -102,8 +110,10 @@ def training_form() -> LiveRequest:
     lesson, full = quick_lesson(model), full_recipe(model)
     if model != st.session_state.setdefault(BEFORE_KEY, model):  # a rate that suits one network can ruin another
         st.session_state[BEFORE_KEY] = model
-        st.session_state.pop("train_optimizer", None)
-        st.session_state.pop("train_rate", None)
+        for key in ("train_optimizer", "train_rate"):
+            st.session_state.pop(key, None)
+            if not by_hand:  # a link that brings the network brings these too, be they what the address held before
+                forget_address(key)
     st.caption(get_spec(model).description)
     with st.container(horizontal=True, gap="small"):
         for label, request, words in (

@@ -71,7 +71,8 @@ OVERFITTING = Lesson(
             "With dropout against without",
             "Without dropout it reaches {accuracy:cnn_bn} on test, with dropout {accuracy:cnn_bn_dropout40}, one "
             "training each. Several seeds of both, where they are trained, say how much of that is luck: the page "
-            "calls a difference clear only if every seed of the one beats every seed of the other.",
+            "calls a difference more than chance only if interval and test say so and every seed of the one beats "
+            "every seed of the other.",
             {"build_network": "net4_bn_dropout40", "build_against": "net4_bn"},
             models=("cnn_bn", "cnn_bn_dropout40"),
         ),
@@ -152,7 +153,7 @@ BATCH_NORM = Lesson(
         ),
         Step(
             "What the study found",
-            "Open the list of errors: which pairs of cells did batch normalization tell apart better?",
+            "Read *Largest differences*: which pairs of cells did batch normalization tell apart better?",
             "confusion.py",
             "cnn_bn beside cnn_4",
             "`cnn_4` is wrong about {errors:cnn_4} test images, `cnn_bn` about {errors:cnn_bn}. Most often `cnn_4` "

@@ -198,6 +198,9 @@ def _apply(store: CaseStore, case_id: str, event: Mapping[str, Any], reviewer: s
         outcome.focus = cells[0] if cells else outcome.focus
     elif event["type"] == "comment":
         store.comment(case_id, event["cells"], event["text"], reviewer, batch)
+    elif event["type"] == "confirm":
+        choices = [Choice(cell, label) for cell, label in zip(event["cells"], event["labels"], strict=True)]
+        store.decide(case_id, choices, reviewer, event["seen"], batch)
     else:
         choices = [Choice(cell, event["label"], event["text"], event["is_white"]) for cell in event["cells"]]
         store.decide(case_id, choices, reviewer, event["seen"], batch)
@@ -223,6 +226,11 @@ def _is_sound(event: Any) -> bool:
     if event.get("type") == "decide":
         is_known = event.get("label") in LABELS and isinstance(event.get("is_white"), bool)
         return is_known and _is_count(event.get("seen")) and bool(cells)
+    if event.get("type") == "confirm":
+        labels = event.get("labels")
+        if not isinstance(labels, list) or len(labels) != len(cells):
+            return False
+        return all(label in CLASS_NAMES for label in labels) and _is_count(event.get("seen")) and bool(cells)
     return event.get("type") == "undo" or (event.get("type") == "comment" and bool(cells) and bool(text.strip()))
 
 

@@ -91,7 +91,7 @@ function decisionOf(gallery, id) {
   // What the person said, with what is still on its way to the database laid over it.
   const saved = gallery.cells.get(id)?.decision ?? null
   return gallery.pending.reduce(
-    (decision, event) => (event.type === "decide" && event.cells.includes(id) ? event.shown : decision),
+    (decision, event) => (event.shown && event.cells.includes(id) ? event.shown(id) : decision),
     saved,
   )
 }
@@ -118,23 +118,20 @@ function decide(gallery, label, { text = "", isWhite = true, cells = targets(gal
   if (gallery.data.locked || !cells.length) return
   const by = gallery.data.reviewer
   const shown = { label, text, is_white: isWhite, by, saving: true }
-  emit(gallery, { type: "decide", cells, label, text, is_white: isWhite, shown })
+  emit(gallery, { type: "decide", cells, label, text, is_white: isWhite, shown: () => shown })
   afterDecision(gallery, cells, label)
 }
 
 function confirm(gallery) {
-  // Each cell gets what the model said of it; one event per label keeps each of them one move.
+  // Each cell gets what the model said of it, all in one move, so that one undo takes all of it back.
   if (gallery.data.locked) return
-  const byLabel = new Map()
-  for (const id of targets(gallery)) {
-    const label = gallery.cells.get(id)?.model?.label
-    if (label) byLabel.set(label, [...(byLabel.get(label) ?? []), id])
-  }
-  if (!byLabel.size) return announce(gallery, "The model named no type here; choose one.")
+  const said = (id) => gallery.cells.get(id)?.model?.label
+  const cells = targets(gallery).filter(said)
+  if (!cells.length) return announce(gallery, "The model named no type here; choose one.")
   const by = gallery.data.reviewer
-  const cells = [...byLabel.values()].flat()
-  for (const [label, ids] of byLabel)
-    emit(gallery, { type: "decide", cells: ids, label, text: "", is_white: true, shown: { label, text: "", by, saving: true } })
+  const labels = Object.fromEntries(cells.map((id) => [id, said(id)]))
+  const shown = (id) => ({ label: labels[id], text: "", by, saving: true })
+  emit(gallery, { type: "confirm", cells, labels: cells.map(said), shown })
   afterDecision(gallery, cells, "confirmed")
 }
 

@@ -109,7 +109,7 @@ def quick_selections(table: pd.DataFrame, published: pd.DataFrame) -> dict[str, 
     best = _first(table[table["origin"] != OWN].sort_values("val_accuracy", ascending=False))
     present = [name for name in names if name in eight]
     quick = {
-        "best": ([] if best is None else [best], "The model with the best validation accuracy"),
+        "best": ([] if best is None else [best], "The project's model with the best validation accuracy"),
         "study's eight": (
             present,
             f"The {len(eight)} networks of the study's comparison table; {len(present)} of them are trained here",

@@ -59,17 +59,18 @@ def find_answers(table: pd.DataFrame, published: pd.DataFrame) -> tuple[Answer, 
         (
             MOST_ACCURATE,
             table.sort_values(["test_accuracy", "weights_mb"], ascending=[False, True]),
-            "The highest accuracy on the test images.",
+            "The highest accuracy on the test images, among the project's models.",
         ),
         (
             LIGHTEST,
             good.sort_values("weights_mb"),
-            "The smallest float32 weights among the models above 95 % on the test images.",
+            "The smallest float32 weights among the project's models above 95 % on the test images.",
         ),
         (
             BEST_TRADE_OFF,
             table if table.empty else table[table["name"] == choose_default(table)],
-            "The fastest within 0.2 points of the best validation accuracy; test images have no say. "
+            "The fastest of the project's models within 0.2 points of the best validation accuracy; test images have "
+            "no say. "
             "It is also the classifier that answers by default.",
         ),
     )

@@ -137,8 +137,9 @@ def describe_remarks(cell: CellImage, answer: Answer | None) -> str:
 def answers_table(photos: Sequence[Photo], answers: Mapping[str, Answer], scores: Mapping[str, Scores]) -> pd.DataFrame:
     """Return one row per cell and model, for a spreadsheet; a file without a cell has one row of its own.
 
-    The status is that of the default model's guard. Where it refuses, the rows hold no label. No file name can act as a
-    formula.
+    The first row of a cell is the answer that the page gives, by the model that answers; the other models that are on
+    follow. The status is that of the default model's guard. Where it refuses, the rows hold no label. No file name can
+    act as a formula.
     """
     rows: list[dict[str, object]] = []
     for photo in photos:
@@ -151,10 +152,12 @@ def answers_table(photos: Sequence[Photo], answers: Mapping[str, Answer], scores
             place: dict[str, object] = {"file": photo.name, "cell": cell.number}
             place |= dict(zip(("left", "top", "width", "height"), cell.outline, strict=True))
             place |= {"status": answer.status if answer else "", "remark": describe_remarks(cell, answer)}
-            given: Scores = scores.get(cell.key, {})
-            if answer is None or answer.probabilities is None or not given:
+            if answer is None or answer.probabilities is None:
                 rows.append(place | {"model": answer.model if answer else ""})
                 continue
+            others = {name: values for name, values in scores.get(cell.key, {}).items() if name != answer.model}
+            own = np.array([answer.probabilities[name] for name in CLASS_NAMES])
+            given: Scores = {answer.model: own, **others}
             for name, values in given.items():
                 label = int(np.argmax(values))
                 named = {"label": CLASS_NAMES[label], "probability": float(values[label])}

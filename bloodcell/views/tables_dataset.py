@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from bloodcell.dataset import CLASS_CODES, CLASS_NAMES, SPLITS, Framed
+from bloodcell.dataset import CLASS_CODES, CLASS_NAMES, SPLITS, Box
+from bloodcell.inference.finder_frame import CellFrame
 from bloodcell.views.theme import CLASS_GLYPHS
 
 NUM_CLASSES = len(CLASS_NAMES)
@@ -90,29 +91,38 @@ class FramingStep:
     pixels: np.ndarray
 
 
-def framing_steps(pixels: np.ndarray, framed: Framed) -> Sequence[FramingStep]:
+def clip_box(box: Box, pixels: np.ndarray) -> Box:
+    """Return the part of a frame that lies within its image, (h, w, 3); a frame may reach beyond."""
+    height, width = pixels.shape[:2]
+    left, top = max(box.left, 0), max(box.top, 0)
+    return Box(left, top, min(box.left + box.width, width) - left, min(box.top + box.height, height) - top)
+
+
+def framing_steps(pixels: np.ndarray, framed: CellFrame) -> Sequence[FramingStep]:
     """Return the steps that an image goes through, the values in [0, 1] left out.
 
     Args:
         pixels: (h, w, 3) uint8 as read.
-        framed: What `dataset.frame_image` made of it.
+        framed: What `finder_frame.frame_cell` made of it.
     """
     height, width = pixels.shape[:2]
-    box = framed.box
+    box, within = framed.box, clip_box(framed.box, pixels)
     last = FramingStep(
         "What the network gets", "64 × 64 pixels, each shown as a square; nothing is smoothed.", framed.pixels
     )
     if framed.kind == "dataset":
         return [last]
-    inside = pixels[box.top : box.top + box.height, box.left : box.left + box.width]
-    kept = 100 * box.width * box.height / (width * height)
-    how = "the middle 200 × 200" if framed.kind == "original" else "the largest middle square"
+    inside = pixels[within.top : within.top + within.height, within.left : within.left + within.width]
+    kept = 100 * within.width * within.height / (width * height)
+    found = framed.kind == "found"
+    how = {"original": "the middle 200 × 200", "found": "around the cell that was found"}
+    beyond = "" if within == box else " What reaches beyond the image is filled by its reflection."
     return [
         FramingStep("The image", f"{width} × {height} pixels, as the camera gave it.", pixels),
         FramingStep(
-            "The middle square",
-            f"{box.width} × {box.height} pixels from column {box.left}, row {box.top} on: {how}, {kept:.0f} % of the "
-            "area.",
+            "The square around the cell" if found else "The middle square",
+            f"{box.width} × {box.height} pixels from column {box.left}, row {box.top} on: "
+            f"{how.get(framed.kind, 'the largest middle square')}, {kept:.0f} % of the area.{beyond}",
             inside,
         ),
         FramingStep(

@@ -97,6 +97,30 @@ def test_what_was_trained_is_compared_with_the_base(runs):
     assert "Class by class" in [header.value for header in page.header]
 
 
+def test_what_nobody_chose_to_compare_with_is_proposed_anew(runs):
+    """The first switch that is flipped is compared with the base, not with what the base was compared with."""
+    write_runs(runs, "net2_bn_dropout40", (30, 31, 32))
+    page = open_build()
+    assert page.selectbox(key="build_against").value != BASE.name
+    page.segmented_control(key="build_attention").set_value("se").run()
+    assert page.selectbox(key="build_against").value == BASE.name
+    page.selectbox(key="build_against").set_value("net2_bn_dropout40").run()
+    page.button(key="build_back").click().run()
+    page.segmented_control(key="build_attention").set_value("se").run()
+    assert page.selectbox(key="build_against").value == "net2_bn_dropout40", "what was chosen stays"
+
+
+def test_a_link_counts_though_the_page_was_left_meanwhile(runs):
+    write_runs(runs, "net2_bn_dropout40", (30, 31, 32))
+    page = open_build(build_network=ATTENTION, build_against="net2_bn_dropout40")
+    assert page.selectbox(key="build_against").value == "net2_bn_dropout40"
+    page.switch_page("pages/overview.py").run()
+    page.switch_page("pages/build.py")
+    page.query_params["build_network"], page.query_params["build_against"] = ATTENTION, "net2_bn_dropout40"
+    page.run()
+    assert page.selectbox(key="build_against").value == "net2_bn_dropout40"
+
+
 def test_without_the_dataset_images_are_counted_and_offered(runs):
     page = open_build(build_network=ATTENTION)
     options = page.segmented_control(key="build_images").options

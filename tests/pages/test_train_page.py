@@ -96,6 +96,19 @@ def test_a_name_that_no_network_has_falls_back_to_the_lesson():
     assert list_runs()[0].request.model == "net3_bn" and list_runs()[0].request.num_epochs == 4
 
 
+def test_a_second_link_in_one_session_brings_all_that_it_names():
+    """The lesson's race: another network, all else the same, though the address held the same rate before."""
+    race = {"train_rate": "0.0005", "train_optimizer": "adamw"}
+    at = open_train(train_model="net3", **race)
+    for model in ("net3_bn", "resnet18"):
+        at.query_params["train_model"] = model
+        at.run()
+        assert at.selectbox(key="train_model").value == model
+        assert (at.selectbox(key="train_optimizer").value, at.selectbox(key="train_rate").value) == ("adamw", "0.0005")
+    at.selectbox(key="train_model").set_value("vgg16").run()
+    assert at.selectbox(key="train_rate").value != "0.0005", "by hand, a network brings its own rate"
+
+
 def test_another_network_brings_its_own_rate_and_the_full_recipe_is_one_click_away():
     at = open_train()
     at.selectbox(key="train_model").set_value("resnet18").run()

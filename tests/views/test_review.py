@@ -121,6 +121,17 @@ def test_undo_says_which_cell_to_look_at(store):
     assert "nothing of yours left" in again.messages[0]
 
 
+def test_confirming_cells_of_several_types_is_one_move(store):
+    case = fill(store, [make_answer("monocyte"), make_answer("basophil"), make_answer("monocyte")])
+    cells = [cell.id for cell in case.cells]
+    said = ["monocyte", "basophil", "monocyte"]
+    apply_events(store, case.id, [event(1, cells, "confirm", labels=said, seen=99)], "Ana")
+    after = store.load_case(case.id)
+    assert [(cell.label, cell.decision.action) for cell in after.cells] == [(label, "confirmed") for label in said]
+    apply_events(store, case.id, [event(2, (), "undo")], "Ana", {"tab-1": 1})
+    assert [cell.decision for cell in store.load_case(case.id).cells] == [None] * 3
+
+
 def test_what_another_reviewer_did_first_is_told_and_not_overwritten(store):
     case = fill(store, [make_answer("monocyte")])
     cell = case.cells[0].id
@@ -148,6 +159,10 @@ def test_what_another_reviewer_did_first_is_told_and_not_overwritten(store):
         [event(True, ["x"])],
         [event(-1, ["x"])],
         [event(1, ["x"], seen="1")],
+        [event(1, ["x"], "confirm", seen=99)],
+        [event(1, ["x"], "confirm", seen=99, labels=["blast"])],
+        [event(1, ["x"], "confirm", seen=99, labels=["monocyte"] * 2)],
+        [event(1, ["x"], "confirm", labels=["monocyte"])],
         [event(1, [["x"]])],
         [event(1, ["x", "x"])],
         [event(1, [])],

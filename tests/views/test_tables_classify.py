@@ -129,6 +129,16 @@ def test_the_answers_have_one_row_per_cell_and_model_and_one_per_bad_file():
     assert table["remark"].tolist()[5:] == ["b.png is empty.", "No cell was found."]
 
 
+def test_the_answer_of_the_page_stands_first_whichever_models_are_on():
+    given = answer(2)
+    for scores in ({}, {"x": {"n": sure(3)}}, {"x": {"n": sure(3), given.model: sure(5)}}):
+        table = tables.answers_table([photo("x")], {"x": given}, scores)
+        first = table.iloc[0]
+        assert (first["label"], first["model"], first["status"]) == (given.label, given.model, "ok")
+        assert first["probability"] == pytest.approx(given.probability, abs=1e-5)
+        assert table["model"].tolist()[1:] == (["n"] if scores else [])
+
+
 @pytest.mark.parametrize("name", ["=HYPERLINK(1)", "+1", "-1", "@SUM(A1)", " =1", "＝1"])
 def test_a_file_name_is_no_formula_in_the_csv(name):
     """Names come from outside, and a spreadsheet would compute them."""

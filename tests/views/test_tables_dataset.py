@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from bloodcell.dataset import CLASS_NAMES, frame_image
+from bloodcell.dataset import CLASS_NAMES
+from bloodcell.inference.finder_frame import frame_cell
 from bloodcell.views import tables_dataset as tables
 
 
@@ -54,7 +55,7 @@ def test_stored_answers_follow_the_image_and_not_its_position():
 def test_framing_steps_tell_sizes_and_end_with_what_the_network_sees(size, titles, fragments):
     width, height = size
     pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    framed = frame_image(pixels)
+    framed = frame_cell(pixels)
     steps = tables.framing_steps(pixels, framed)
     assert len(steps) == titles
     for step, fragment in zip(steps, fragments, strict=True):
