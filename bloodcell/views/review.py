@@ -221,7 +221,7 @@ def _is_sound(event: Any) -> bool:
         and isinstance(text, str)
         and len(text) <= 300
     )
-    if not is_common:
+    if not is_common or not isinstance(cells, list):
         return False
     if event.get("type") == "decide":
         is_known = event.get("label") in LABELS and isinstance(event.get("is_white"), bool)
