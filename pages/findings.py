@@ -375,10 +375,14 @@ def show_ceiling(finding: Finding) -> None:
         shown = ceiling.rows[:CELLS_AT_ONCE]
         predictions = cache.load_predictions(ceiling.names[0])
         assert predictions is not None
-        captions = tables.ceiling_captions(ceiling, CLASS_NAMES)[:CELLS_AT_ONCE]
+        places = None
+        if twins is not None:
+            hashes = predictions.image_hashes[ceiling.rows]
+            places = tables.find_other_places(hashes, twins, cache.load_split("test").image_hashes, CLASS_NAMES)
+        captions = tables.ceiling_captions(ceiling, CLASS_NAMES, places)[:CELLS_AT_ONCE]
         show_cells(shown, predictions.y_true, predictions.image_hashes, captions, "findings_missed")
         with st.expander(f"All {ceiling.num_missed} images as a table", icon=":material/table:"):
-            images = tables.ceiling_images_table(ceiling, CLASS_NAMES)
+            images = tables.ceiling_images_table(ceiling, CLASS_NAMES, places)
             st.dataframe(
                 images, hide_index=True, key="findings_missed_table", alt="Images that every good model misses"
             )

@@ -122,7 +122,8 @@ def show_history(name: str, best_epoch: int) -> None:
     )
     st.caption(
         "Loss on val is the plain cross-entropy. Training loss and accuracy include what the recipe adds (dropout, "
-        "augmentation, label smoothing, L2 penalty): compare how the curves go, not how high they lie."
+        "augmentation, mixup, label smoothing, a teacher, L2 penalty): compare how the curves go and not how high they "
+        "lie."
     )
 
 

@@ -159,8 +159,38 @@ def ceiling_pairs_table(ceiling: Ceiling, class_names: Sequence[str]) -> pd.Data
     )
 
 
-def ceiling_images_table(ceiling: Ceiling, class_names: Sequence[str]) -> pd.DataFrame:
-    """Return the images that all models miss, the surest common mistake first, with every model's answer."""
+def find_other_places(
+    image_hashes: np.ndarray, twins: Sequence[Sequence[Twin]], test_hashes: np.ndarray, class_names: Sequence[str]
+) -> list[str]:
+    """Return where else in the dataset each image stands and under which label, such as "train 1018 as monocyte".
+
+    Args:
+        image_hashes: (n,) of images of test.
+        twins: Images that stand in the dataset more than once.
+        test_hashes: Those of the test split in which the twins were found.
+
+    Returns:
+        One text per image, empty for one that stands there once.
+    """
+    places = {
+        int(test_hashes[own.place]): " and ".join(
+            f"{twin.split} {twin.place} as {class_names[twin.label]}" for twin in group if twin != own
+        )
+        for group in twins
+        for own in group
+        if own.split == "test"
+    }
+    return [places.get(image_hash, "") for image_hash in image_hashes.tolist()]
+
+
+def ceiling_images_table(
+    ceiling: Ceiling, class_names: Sequence[str], other_places: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """Return the images that all models miss, the surest common mistake first, with every model's answer.
+
+    Args:
+        other_places: From `find_other_places`, one per image; None where the dataset is not here.
+    """
     table = pd.DataFrame(
         {
             "Image": ceiling.rows,
@@ -170,6 +200,8 @@ def ceiling_images_table(ceiling: Ceiling, class_names: Sequence[str]) -> pd.Dat
             "Label in doubt": ceiling.is_doubtful,
         }
     )
+    if other_places is not None:
+        table["Also in the dataset"] = list(other_places)
     for name, answers in zip(ceiling.names, ceiling.answers, strict=True):
         table[name] = [class_names[label] for label in answers.tolist()]
     return table
@@ -270,13 +302,21 @@ def ceiling_counts_table(ceiling: Ceiling) -> pd.DataFrame:
     ).round(2)
 
 
-def ceiling_captions(ceiling: Ceiling, class_names: Sequence[str]) -> list[str]:
-    """Return what stands below the picture of each image that all good models miss, Markdown."""
+def ceiling_captions(
+    ceiling: Ceiling, class_names: Sequence[str], other_places: Sequence[str] | None = None
+) -> list[str]:
+    """Return what stands below the picture of each image that all good models miss, Markdown.
+
+    Args:
+        other_places: From `find_other_places`, one per image; None where the dataset is not here.
+    """
     captions = []
     confidence = ceiling.confidence.mean(axis=0)
     for place, (label, called) in enumerate(zip(ceiling.y_true.tolist(), ceiling.majority.tolist(), strict=True)):
         num_called = int((ceiling.answers[:, place] == called).sum())
         doubt = "  \n**label in doubt**" if ceiling.is_doubtful[place] else ""
+        if other_places is not None and other_places[place]:
+            doubt += f"  \n**also {other_places[place]}**"
         captions.append(
             f":small[label: **{class_names[label]}**  \n{num_called} of {len(ceiling.names)}: {class_names[called]}  \n"
             f"mean confidence {100 * confidence[place]:.1f} %{doubt}]"

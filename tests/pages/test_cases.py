@@ -117,13 +117,25 @@ def test_a_case_begun_can_be_resumed(make_case):
 
 
 def test_an_open_case_shows_review_differential_sign_off_and_reports(make_case):
-    at = open_page(make_case(decided=1))
+    case_id = make_case(decided=1)
+    at = open_page(case_id)
     assert not at.exception
     text = words(at)
     assert "Only 4 white cells: below 100" in text and "Grey: adult ranges of" in text and RESEARCH_USE in text
     assert "Sign-off" in [subheader.value for subheader in at.subheader]
-    labels = [button.label for button in at.get("download_button") if button.label != "CSV"]
-    assert labels == ["PDF", "Cells, CSV", "Differential, CSV", "JSON", "Labelled set", "Corrections only"]
+    offered = ["PDF", "Cells, CSV", "Differential, CSV", "JSON", "Labelled set"]
+    assert [button.label for button in at.get("download_button") if button.label != "CSV"] == offered
+    store = open_store()
+    case = store.load_case(case_id)
+    store.decide(case_id, [Choice(case.cells[1].id, "platelet")], "Ana", case.num_records)
+    labels = [button.label for button in at.run().get("download_button") if button.label != "CSV"]
+    assert labels == [*offered, "Corrections only"], "an empty set of corrections is not offered"
+
+
+def test_the_same_case_twice_in_the_address_is_that_case(make_case):
+    case_id = make_case(decided=1)
+    at = open_page(case_id, case_id)
+    assert not at.exception and "4 white cells" in words(at)
 
 
 def test_sign_off_is_refused_then_done_and_locks(make_case):

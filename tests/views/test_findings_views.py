@@ -263,6 +263,25 @@ def test_twins_with_two_labels_are_named():
     )
 
 
+def test_a_missed_image_says_where_else_it_stands():
+    from bloodcell.evaluation.ceiling import Answered, find_ceiling
+
+    y_score = np.full((4, 8), 0.01)
+    y_score[:, 0] = 0.93
+    hashes = np.arange(10, 14, dtype=np.uint64)
+    ceiling = find_ceiling({"a": Answered(np.array([0, 6, 1, 0]), y_score, hashes)})
+    twins = [(Twin("train", 1018, 1), Twin("test", 3126, 6)), (Twin("test", 7, 0), Twin("test", 8, 0))]
+    test_hashes = np.full(4000, 99, np.uint64)
+    test_hashes[[3126, 7, 8]] = (11, 10, 10)
+    found = tables.find_other_places(hashes[ceiling.rows], twins, test_hashes, CLASS_NAMES)
+    by_row = dict(zip(ceiling.rows.tolist(), found, strict=True))
+    assert by_row == {1: "train 1018 as eosinophil", 2: ""}
+    assert tables.ceiling_images_table(ceiling, CLASS_NAMES, found)["Also in the dataset"].tolist() == found
+    captions = dict(zip(ceiling.rows.tolist(), tables.ceiling_captions(ceiling, CLASS_NAMES, found), strict=True))
+    assert "**also train 1018 as eosinophil**" in captions[1] and "also" not in captions[2]
+    assert "Also in the dataset" not in tables.ceiling_images_table(ceiling, CLASS_NAMES)
+
+
 @pytest.mark.parametrize("mode", ["light", "dark"])
 def test_figures_draw_every_comparison(mode):
     some = [
