@@ -232,27 +232,27 @@ _OURS = tuple(
     for name, description, options in (
         (
             "hemanet_pico",
-            "Our fastest network: the design of hemanet_nano with one block a stage, in 32 kB.",
+            "Our fastest network: the design of hemanet_nano with one block a stage.",
             {"filters": (8, 16, 24), "blocks": (1, 1, 1)},
         ),
         (
             "hemanet_nano",
-            "Residual blocks with attention in 64 kB.",
+            "Few channels in residual blocks with attention.",
             {"filters": (8, 16, 24), "blocks": (1, 2, 2)},
         ),
         (
             "hemanet_tiny",
-            "The design of hemanet_nano with two times the channels, in 250 kB.",
+            "The design of hemanet_nano with two times the channels.",
             {"filters": (16, 32, 48), "blocks": (1, 2, 2)},
         ),
         (
             "hemanet_small",
-            "The design of hemanet_nano with three to four times the channels, in 1 MB.",
+            "The design of hemanet_nano with three to four times the channels.",
             {"filters": (24, 48, 104), "blocks": (1, 2, 2)},
         ),
         (
             "hemanet_base",
-            "The design of hemanet_nano with four to seven times the channels and one block more, in 5 MB.",
+            "The design of hemanet_nano with four to seven times the channels and one block more.",
             {"filters": (32, 64, 176), "blocks": (1, 2, 3)},
         ),
     )

@@ -44,7 +44,7 @@ STUDY_COUNTS = {
 }
 
 HEMANET_LIMITS = {
-    # name: (parameters, stored bytes: kernels as float16, vectors as float32; the size the row promises, bytes)
+    # name: (parameters, bytes of its tensors as stored: kernels float16, vectors float32; the limit of its size)
     "hemanet_pico": (15_196, 31_680, 32_000),
     "hemanet_nano": (30_860, 63_744, 64_000),
     "hemanet_tiny": (119_552, 243_104, 250_000),
