@@ -48,7 +48,7 @@ class Effort:
 
     Attributes:
         num_rounds: Turns that every model, engine and batch size gets.
-        visit_s: Seconds of one turn, at least; a turn is never less than two passes.
+        visit_s: Seconds of one turn, at least: two passes or more, or one that takes longer than that.
         batch_sizes: Images per pass that are timed; 1 gives the latency, 32 the step, all of them the throughput.
     """
 

@@ -63,14 +63,20 @@ def measure(contenders: Sequence[Contender], effort: Effort, num_threads: int) -
 
 
 def time_passes(run: Run, inputs: np.ndarray, visit_s: float) -> list[float]:
-    """Return the seconds of each pass of one turn, after two passes that are not counted."""
+    """Return the seconds of each pass of one turn, after two passes that are not counted.
+
+    Where one pass takes longer than the turn, one that is not counted and one that is are enough: the rounds repeat it.
+    """
+    start = time.perf_counter()
     run(inputs)
-    run(inputs)
+    is_short = time.perf_counter() - start < visit_s
+    if is_short:
+        run(inputs)
     seconds: list[float] = []
     gc.disable()
     try:
         start = time.perf_counter()
-        while len(seconds) < 2 or (time.perf_counter() - start < visit_s and len(seconds) < MOST_PASSES):
+        while len(seconds) < 1 + is_short or (time.perf_counter() - start < visit_s and len(seconds) < MOST_PASSES):
             before = time.perf_counter()
             run(inputs)
             seconds.append(time.perf_counter() - before)
