@@ -127,7 +127,7 @@ def test_images_of_the_selected_cells(small_artifacts_folder, small_dataset, tmp
     at = open_map(map_model="cnn_3", map_region=str(7))
     assert not at.exception
     assert [button.key for button in at.button if str(button.key).startswith("cell_map_")] == ["cell_map_7"]
-    assert "A platelet, answered" in words(at)
+    assert "Platelet, answered" in words(at)
 
 
 def test_a_damaged_map_is_one_sentence(shelf, monkeypatch):
