@@ -26,9 +26,9 @@ from bloodcell.views.components import (
     restore_choice,
     show_damaged,
     theme_mode,
+    was_chosen,
 )
 from bloodcell.views.components_build import PAGE, show_classes, show_images, show_layers
-from bloodcell.views.components_selection import was_chosen
 from bloodcell.views.drawing import draw_network
 from bloodcell.views.navigation import PAGES_DIRECTORY
 from bloodcell.views.quantities import percent

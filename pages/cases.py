@@ -347,9 +347,9 @@ def show_comparison(first: Case, second: Case) -> None:
     clear = [one for one in differences if one.is_clear]
     st.header(f"{escape_markdown(names[1])} compared with {escape_markdown(names[0])}", anchor=False)
     if not all(one.num_white for one in found):
-        which = "One of the two" if any(one.num_white for one in found) else "Neither of the two"
-        holds = "holds no white cells" if which.startswith("One") else "holds white cells"
-        st.info(f"{which} {holds}, so there is nothing to compare.", icon=":material/info:")
+        neither = not any(one.num_white for one in found)
+        which = "Neither of the two holds white cells" if neither else "One of the two holds no white cells"
+        st.info(f"{which}, so there is nothing to compare.", icon=":material/info:")
     elif clear:
         sentences = ", ".join(f"{one.name} {one.difference:+.1f} points".replace("-", "−") for one in clear)
         st.markdown(f"**Clearly different**: {sentences}.")

@@ -29,6 +29,7 @@ from bloodcell.views.components_selection import (
     restore_choice,
     selected_models,
     theme_mode,
+    was_chosen,
     write_choices,
 )
 from bloodcell.views.memory import tidy
@@ -67,6 +68,7 @@ __all__ = [
     "selected_models",
     "show_damaged",
     "theme_mode",
+    "was_chosen",
     "write_choices",
 ]
 
