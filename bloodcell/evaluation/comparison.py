@@ -105,7 +105,8 @@ def choose_default(rows: "pd.DataFrame | Mapping[str, Sequence]", margin: float 
     """Return the model that answers by default: the fastest whose val accuracy is within `margin` of the best.
 
     Chosen on val and on time alone, so that test stays unread. Where none of these was timed, the most accurate of
-    them; ties go to the more accurate, then to the first name.
+    them; ties go to the more accurate, then to the first name. A name with a tag (`hemanet_tiny.eleven`) is another
+    head or training of a row and never chosen before a row: the noise of a timing must not decide between twins.
 
     Args:
         rows: Columns name, val_accuracy (fraction), latency_ms (NaN where it was not measured), as a DataFrame or, for
@@ -116,6 +117,9 @@ def choose_default(rows: "pd.DataFrame | Mapping[str, Sequence]", margin: float 
     latencies = np.asarray(rows["latency_ms"], dtype=np.float64)
     if np.isnan(accuracies).all():
         raise ValueError(f"Expected at least one model with a val accuracy. Received: {len(names)} rows without one")
+    is_tagged = np.array(["." in name for name in names])
+    if not np.isnan(accuracies[~is_tagged]).all():
+        accuracies = np.where(is_tagged, np.nan, accuracies)
     near = np.flatnonzero(accuracies >= np.nanmax(accuracies) - margin - 1e-9)  # a NaN is never near
     ranks = {
         row: (np.isnan(latencies[row]), np.nan_to_num(latencies[row]), -accuracies[row], names[row]) for row in near

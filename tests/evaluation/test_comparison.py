@@ -95,6 +95,9 @@ def make_rows(*rows):
         ([("slow", 0.990, 2.0), ("good", 0.990, 1.0), ("less", 0.989, 1.0)], "good"),
         ([("b", 0.990, 1.0), ("a", 0.990, 1.0)], "a"),
         ([("unknown", np.nan, 0.1), ("only", 0.5, 3.0)], "only"),
+        ([("row", 0.990, 2.0), ("row.eleven", 0.995, 1.0)], "row"),
+        ([("row.mine", 0.990, 2.0), ("row.other", 0.990, 1.0)], "row.other"),
+        ([("row", np.nan, 0.1), ("row.mine", 0.990, 2.0)], "row.mine"),
     ],
 )
 def test_the_default_is_the_fastest_near_the_best(rows, expected):
