@@ -1,5 +1,6 @@
 """Which trials of an experiment are trained, and where their results lie."""
 
+import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -115,31 +116,43 @@ def find_twin(shelf: Shelf, name: str) -> Artifact | None:
     return next((one for one in candidates if facts(one) == own), None)
 
 
-def find_variants(shelf: Shelf, name: str) -> list[tuple[Artifact, str]]:
-    """Return every run that differs from an artifact in one field of the recipe alone, with that field.
+@dataclass(frozen=True)
+class Variant:
+    """Trainings that differ from those of an artifact in one field of the recipe alone, seed by seed.
 
-    Seed, data and backend are the artifact's: another backend begins elsewhere, whatever the seed.
+    Attributes:
+        field: The field.
+        pairs: Per seed, in their order, the training by the artifact's recipe and the one with the field changed.
+    """
+
+    field: str
+    pairs: tuple[tuple[Artifact, Artifact], ...]
+
+
+def find_variants(shelf: Shelf, name: str) -> list[Variant]:
+    """Return what was trained otherwise than an artifact in one field alone, by field and value.
+
+    Both trainings of a pair have their data, seed and backend in common: another backend begins elsewhere, whatever the
+    seed.
 
     Args:
         shelf: Everything trained.
         name: Name of an artifact; without it on the shelf there are no variants of it.
     """
-    artifact = shelf.artifacts.get(name)
-    if artifact is None:
-        return []
-    own, data = complete_recipe(artifact.manifest.recipe), trained_on(artifact)
-    found = []
-    for run in shelf.runs.values():
-        there, here = ((one.model_name, one.manifest.seed, one.manifest.backend) for one in (run, artifact))
-        if there != here or trained_on(run) != data:
+    found: dict[tuple[str, str], list[tuple[Artifact, Artifact]]] = {}
+    for repeat, run in itertools.product(find_repeats(shelf, name), shelf.runs.values()):
+        there, here = ((one.model_name, one.manifest.seed, one.manifest.backend) for one in (run, repeat))
+        if there != here or trained_on(run) != trained_on(repeat):
             continue
-        other = complete_recipe(run.manifest.recipe)
+        own, other = (complete_recipe(one.manifest.recipe) for one in (repeat, run))
         changed = [field for field in own if other.get(field) != own[field]]
         if "teacher" in changed and None in (own["teacher"], other["teacher"]):
             changed = [field for field in changed if field != "teacher_share"]
         if len(changed) == 1:
-            found.append((run, changed[0]))
-    return sorted(found, key=lambda one: (one[1], one[0].name))
+            pairs = found.setdefault((changed[0], str(other[changed[0]])), [])
+            if all(before is not repeat for before, _ in pairs):
+                pairs.append((repeat, run))
+    return [Variant(field, tuple(pairs)) for (field, _), pairs in sorted(found.items())]
 
 
 def complete_recipe(recipe: Mapping[str, Any]) -> dict[str, Any]:

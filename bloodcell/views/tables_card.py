@@ -1,11 +1,12 @@
 """A model's card: what it is, how it came about, how it stands against the study, what it is for."""
 
+import statistics
 from collections.abc import Mapping
 from typing import Any
 
 from bloodcell.artifact import Artifact, Manifest
 from bloodcell.artifact.store import Shelf
-from bloodcell.artifact.trials import complete_recipe, count_epochs, find_variants
+from bloodcell.artifact.trials import Variant, complete_recipe, count_epochs, find_variants
 from bloodcell.evaluation import Evaluation
 from bloodcell.inference.combined import find_seeds
 from bloodcell.models.catalog import ModelSpec
@@ -104,8 +105,8 @@ def study_rows(artifact: Artifact, published: float | None, shelf: Shelf) -> dic
         )
     variants = find_variants(shelf, artifact.name)
     if variants:
-        changes = "; ".join(f"{_describe_change(artifact, one, field)}: {_accuracies(one)}" for one, field in variants)
-        rows["Changed alone"] = f"{changes}. The same seed once each, so that tenths of a point are no evidence."
+        changes = "; ".join(_describe_variant(one) for one in variants)
+        rows["Changed alone"] = f"{changes}. With so few seeds, tenths of a point are no evidence."
     return rows
 
 
@@ -147,16 +148,26 @@ def describe_place(other: Artifact, artifact: Artifact) -> str:
     return "" if there == here else f" ({there[0]}, {there[1]})"
 
 
-def _describe_change(artifact: Artifact, variant: Artifact, field: str) -> str:
-    recipes = (complete_recipe(one.manifest.recipe) for one in (artifact, variant))
-    old, new = (write_setting(field, recipe[field]) for recipe in recipes)
-    return f"{_name_field(field)} {new} in place of {old}"
+def _describe_variant(variant: Variant) -> str:
+    recipes = (complete_recipe(one.manifest.recipe) for one in variant.pairs[0])
+    old, new = (write_setting(variant.field, recipe[variant.field]) for recipe in recipes)
+    befores, afters = zip(*variant.pairs, strict=True)
+    seeds = [str(one.manifest.seed) for one in afters]
+    which = f"mean of the seeds {', '.join(seeds[:-1])} and {seeds[-1]}" if len(seeds) > 1 else f"seed {seeds[0]}"
+    return (
+        f"{_name_field(variant.field)} {new} in place of {old}: {_accuracies(*afters)}, in place of "
+        f"{_accuracies(*befores)} ({which})"
+    )
 
 
 def _name_field(field: str) -> str:
     return field.removeprefix("num_").replace("_", " ")
 
 
-def _accuracies(one: Artifact) -> str:
-    val, test = (percent(float(one.load_evaluation(split)["accuracy"]), 2) for split in ("val", "test"))
+def _accuracies(*ones: Artifact) -> str:
+    """Return the accuracies of a training on val and test, or the means of several."""
+    val, test = (
+        percent(statistics.fmean(float(one.load_evaluation(split)["accuracy"]) for one in ones), 2)
+        for split in ("val", "test")
+    )
     return f"{val} on val, {test} on test"

@@ -65,6 +65,7 @@ def test_the_card_names_seeds_and_what_was_changed_alone(tmp_path):
     write_artifact(tmp_path, "cnn_4", accuracy=0.9, recipe=recipe)
     write_run(tmp_path, "cnn_4.again", accuracy=0.8, seed=1, recipe=recipe)
     write_run(tmp_path, "cnn_4.constant", accuracy=0.7, recipe=recipe | {"schedule": "constant"})
+    write_run(tmp_path, "cnn_4.constant1", accuracy=0.6, seed=1, recipe=recipe | {"schedule": "constant"})
     write_run(tmp_path, "cnn_4.two", recipe=recipe | {"schedule": "constant", "batch_size": 32})
     write_run(tmp_path, "cnn_4.jax", recipe=recipe | {"batch_size": 32}, backend="jax")
     write_run(tmp_path, "cnn_4.same", recipe=recipe | {"teacher": None, "teacher_share": 0.7})
@@ -73,15 +74,21 @@ def test_the_card_names_seeds_and_what_was_changed_alone(tmp_path):
     write_run(tmp_path, "cnn_4.lab", seed=1, recipe=recipe, dataset=added)
     write_run(tmp_path, "cnn_4.seed", seed=2, recipe=recipe | {"batch_size": 32})
     shelf = load_shelf(tmp_path)
-    assert [(one.name, field) for one, field in find_variants(shelf, "cnn_4")] == [
-        ("cnn_4.constant", "schedule"),
-        ("cnn_4.taught", "teacher"),
-    ]
+    found = {
+        one.field: [(before.name, after.name) for before, after in one.pairs] for one in find_variants(shelf, "cnn_4")
+    }
+    assert found == {
+        "schedule": [("cnn_4", "cnn_4.constant"), ("cnn_4.again", "cnn_4.constant1")],
+        "teacher": [("cnn_4", "cnn_4.taught")],
+    }
     assert find_variants(shelf, "gone") == []
     rows = tables_card.study_rows(shelf.artifacts["cnn_4"], 0.8878, shelf)
     tests = {name: percent(run.load_evaluation("test")["accuracy"], 2) for name, run in shelf.runs.items()}
     assert rows["Changed alone"].startswith("schedule constant in place of cosine:")
-    assert tests["cnn_4.constant"] in rows["Changed alone"] and "batch" not in rows["Changed alone"]
+    both = [shelf.runs[name].load_evaluation("test")["accuracy"] for name in ("cnn_4.constant", "cnn_4.constant1")]
+    assert f"{percent(sum(both) / 2, 2)} on test, in place of" in rows["Changed alone"]
+    assert "(mean of the seeds 0 and 1)" in rows["Changed alone"] and "(seed 0)" in rows["Changed alone"]
+    assert "batch" not in rows["Changed alone"]
     assert "teacher cnn_bn in place of none" in rows["Changed alone"]
     assert "seed 2" not in rows["Other seeds"] and rows["Other seeds"].count("seed 1") == 1
     assert rows["Other seeds"].startswith("seed 1:") and tests["cnn_4.again"] in rows["Other seeds"]
