@@ -54,6 +54,9 @@ def choose_cell(key: str) -> CellImage | None:
         known.append(f"test-{cache.load_typical_rows('test').get(_TYPICAL_CLASS, 0)}")
     if not known:
         return None
+    asked = st.query_params.get(key, UPLOAD)
+    if has_dataset and asked != UPLOAD and not is_cell(asked):
+        st.session_state[f"{key}_refused"] = f"The address asks for {asked}, a cell that this dataset does not hold."
     restore_choice(key, known, known[-1])
     keep_choice(key, known[-1])
     chosen = st.session_state[key]
@@ -129,10 +132,15 @@ def _offer_examples(key: str) -> None:
                 key=f"cell_{key}_{row}",
                 type="tertiary",
                 width="stretch",
-                on_click=choose,
-                args=(key, f"test-{row}"),
+                on_click=_take_example,
+                args=(key, row),
             )
     st.button("Others", icon=":material/shuffle:", key=f"{key}_shuffle", on_click=_shuffle, args=(key,))
+
+
+def _take_example(key: str, row: int) -> None:
+    choose(key, f"test-{row}")
+    st.session_state.pop(f"{key}_refused", None)
 
 
 def _shuffle(key: str) -> None:

@@ -93,6 +93,9 @@ def test_clicks_open_blocks_layers_and_channels_and_the_address_keeps_them(small
 
 def test_an_unknown_address_is_no_harm(small_dataset, opened_cache):
     at = open_inside(inside_model="cnn_3", inside_cell="test-999999", inside_layer="block9", inside_channel="999")
+    assert [error.value.replace("\\", "") for error in at.error] == [
+        "The address asks for test-999999, a cell that this dataset does not hold."
+    ]
     assert not at.exception
     assert "Channel" in words(at)
 
