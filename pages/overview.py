@@ -40,7 +40,8 @@ DEFINITIONS = f"""
 - **Measured**: accuracy on the test images, of the weights as they are stored. **±** is half of Wilson's 95 %
   interval (Wilson 1927): it covers the chance of these images, not that of another training.
 - **Most accurate** and **lightest above 95 %** describe the test results. **Best trade-off** is a choice, and therefore
-  made on validation: the fastest model within 0.2 points of the best validation accuracy.
+  made on validation: the fastest network within 0.2 points of the best validation accuracy. Another head or training of
+  a network (NAME.TAG) is left out: the noise of a timing must not decide between twins.
 - **MB**: float32 weights, four bytes a parameter, in bytes / 1024². **ms**: median time for one image with LiteRT
   (float16), two threads, on the machine named below.
 - **F1**: mean over classes weighted by their images.

@@ -77,6 +77,11 @@ def is_cell(value: str) -> bool:
 def surprise(key: str) -> None:
     """In a callback: choose any cell of test."""
     row = int(np.random.default_rng().integers(cache.load_split("test").num_images))
+    take_row(key, row)
+
+
+def take_row(key: str, row: int) -> None:
+    """In a callback: look at a cell of test."""
     choose(key, f"test-{row}")
     st.session_state.pop(f"{key}_refused", None)
 
@@ -132,15 +137,10 @@ def _offer_examples(key: str) -> None:
                 key=f"cell_{key}_{row}",
                 type="tertiary",
                 width="stretch",
-                on_click=_take_example,
+                on_click=take_row,
                 args=(key, row),
             )
     st.button("Others", icon=":material/shuffle:", key=f"{key}_shuffle", on_click=_shuffle, args=(key,))
-
-
-def _take_example(key: str, row: int) -> None:
-    choose(key, f"test-{row}")
-    st.session_state.pop(f"{key}_refused", None)
 
 
 def _shuffle(key: str) -> None:

@@ -22,8 +22,8 @@ def show_trials(key: str, model: str | None = None) -> None:
     st.header("What was tried", anchor=False)
     num_kept = sum(one.kept == "yes" for one in trials)
     st.caption(
-        f"{len(trials)} trials, {num_kept} kept. Each was judged by its accuracy on val, never on test. Differences of "
-        "a few tenths of a point between two trainings can be chance."
+        f"{len(trials)} trials, {num_kept} kept. Each was judged on val; where test had been read before, the note "
+        "says so. Differences of a few tenths of a point between two trainings can be chance."
     )
     options = [word for word in KEPT if any(one.kept == word for one in trials)]
     chosen = st.segmented_control(

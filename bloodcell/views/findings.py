@@ -1,7 +1,7 @@
 """What the answers of the Findings page are made of: networks with their trainings, comparisons, and words for both."""
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -197,6 +197,13 @@ def write_setting(field: str, value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     return str(value) if field == "teacher" else str(value).replace("_", " ")
+
+
+def join_words(parts: Sequence[str], separator: str = ", ") -> str:
+    """Return parts as one enumeration with "and" before the last; parted by semicolons, without it."""
+    if separator == "; " or len(parts) < 2:
+        return separator.join(parts)
+    return f"{separator.join(parts[:-1])} and {parts[-1]}"
 
 
 def other_differences(one: Evidence, options: set[str], networks: Mapping[str, Network]) -> list[str]:

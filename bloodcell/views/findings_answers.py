@@ -28,6 +28,7 @@ from bloodcell.views.findings import (
     describe_machines,
     describe_no_difference,
     describe_shortened,
+    join_words,
     list_settings,
     missing_rows,
     missing_trials,
@@ -189,7 +190,7 @@ def answer_attention(
 def _say_shortened(evidence: Sequence[Evidence], networks: Mapping[str, Network]) -> str:
     """Return a sentence, after a space, where networks compared were trained for less than planned; else nothing."""
     short = dict.fromkeys(networks[name].shortened for one in evidence for name in (one.a, one.b))
-    written = _join([text for text in short if text])
+    written = join_words([text for text in short if text])
     return f" Some were trained for only {written}: longer trainings may tell otherwise." if written else ""
 
 
@@ -208,22 +209,16 @@ def _count_verdicts(evidence: Sequence[Evidence], helps: str, hurts: str, noun: 
         lead = f"It {helps if better else hurts} in some networks."
     parts = [f"{helps} in {better}"] * bool(better) + [f"{hurts} in {worse}"] * bool(worse)
     parts += [f"makes no difference that its seeds can show in {none}"] * bool(none)
-    return f"**{lead}**", f"Of {num} clean {noun}{'s' * (num > 1)} it {_join(parts)}."
+    return f"**{lead}**", f"Of {num} clean {noun}{'s' * (num > 1)} it {join_words(parts)}."
 
 
 def _list_differences(evidence: Sequence[Evidence]) -> str:
-    return _join([f"{one.a} against {one.b} {describe_difference(one)}" for one in evidence], "; ") + "."
+    return join_words([f"{one.a} against {one.b} {describe_difference(one)}" for one in evidence], "; ") + "."
 
 
 def _paragraph(*sentences: str) -> str:
     """Return sentences in a row; those that have nothing to say are empty."""
     return " ".join(sentence for sentence in sentences if sentence)
-
-
-def _join(parts: Sequence[str], separator: str = ", ") -> str:
-    if separator == "; " or len(parts) < 2:
-        return separator.join(parts)
-    return f"{separator.join(parts[:-1])} and {parts[-1]}"
 
 
 def find_steps(networks: Iterable[Network]) -> list[Network]:
@@ -286,7 +281,7 @@ def answer_depth(
                 f"{describe_difference(one)}"
                 for one in some
             ]
-            sentences.append(f"{lead}: {_join(listed, '; ')}.")
+            sentences.append(f"{lead}: {join_words(listed, '; ')}.")
     unclean = [
         f"{one.a} and {one.b} also differ in {'; '.join(others[one.a, one.b])}."
         for one in deeper
@@ -315,7 +310,7 @@ def _bought(heavy: Network, light: Network, one: Evidence) -> str:
     if one.verdict == "undecided":
         road += f", {describe_no_difference(one)}"
     besides = _named_differences(heavy, light)
-    return f"{road}; they also differ in {_join(besides)}." if besides else f"{road}."
+    return f"{road}; they also differ in {join_words(besides)}." if besides else f"{road}."
 
 
 def _in_vain(num_heavier: int, best: Network, step: Network, one: Evidence) -> str:
@@ -397,7 +392,7 @@ def answer_augmentation(arms: Mapping[str, Mapping[str, Network]], num_missing: 
     for arm in ("study_balanced", "symmetries_shift"):
         of_arm = [one for one in evidence if one.a.endswith(f"· {ARM_NAMES[arm]}")]
         if of_arm:
-            each = _join([f"{one.a.partition(' · ')[0]} {describe_difference(one)}" for one in of_arm], "; ")
+            each = join_words([f"{one.a.partition(' · ')[0]} {describe_difference(one)}" for one in of_arm], "; ")
             sentences.append(f"{_arm_lead(ARM_NAMES[arm], of_arm)} {each}.")
     short = " ".join(sentence.split(":** ")[0] + ".**" for sentence in sentences)
     return Finding(key, question, short, " ".join(sentences), tuple(evidence), caveat, missing)
@@ -443,11 +438,11 @@ def answer_ladder(ladder: Mapping[str, Network], num_missing: int) -> Finding:
     if len(evidence) == 1:
         short = f"**The one change tried so far {counted[0].removeprefix('1 ')}.**"
     else:
-        short = f"**Of {len(evidence)} single changes tried so far {_join(counted)}.**"
+        short = f"**Of {len(evidence)} single changes tried so far {join_words(counted)}.**"
     if len(evidence) == len(steps):
         short = short.replace(" tried so far", "")
     named = [
-        f"{label}: {_join([f'{one.a} {describe_difference(one)}' for one in some], '; ')}."
+        f"{label}: {join_words([f'{one.a} {describe_difference(one)}' for one in some], '; ')}."
         for label, some in (("Helps", better), ("Hurts", worse))
         if some
     ]

@@ -69,9 +69,9 @@ def find_answers(table: pd.DataFrame, published: pd.DataFrame) -> tuple[Answer, 
         (
             BEST_TRADE_OFF,
             table if table.empty else table[table["name"] == choose_default(table)],
-            "The fastest of the project's models within 0.2 points of the best validation accuracy; test images have "
-            "no say. "
-            "It is also the classifier that answers by default.",
+            "The fastest of the project's networks within 0.2 points of the best validation accuracy; test images have "
+            "no say, and another head or training of a network (NAME.TAG) is left out. It is also the classifier that "
+            "answers by default.",
         ),
     )
     best = best_published(published)

@@ -10,7 +10,7 @@ from bloodcell.artifact.trials import Variant, complete_recipe, count_epochs, fi
 from bloodcell.evaluation import Evaluation
 from bloodcell.inference.combined import find_seeds
 from bloodcell.models.catalog import ModelSpec
-from bloodcell.views.findings import write_setting
+from bloodcell.views.findings import join_words, write_setting
 from bloodcell.views.quantities import MISSING, megabytes, percent, percent_interval, points
 from bloodcell.views.tables_evaluation import describe_shape, find_weak_spots
 
@@ -153,7 +153,7 @@ def _describe_variant(variant: Variant) -> str:
     old, new = (write_setting(variant.field, recipe[variant.field]) for recipe in recipes)
     befores, afters = zip(*variant.pairs, strict=True)
     seeds = [str(one.manifest.seed) for one in afters]
-    which = f"mean of the seeds {', '.join(seeds[:-1])} and {seeds[-1]}" if len(seeds) > 1 else f"seed {seeds[0]}"
+    which = f"{'mean of the seeds' if len(seeds) > 1 else 'seed'} {join_words(seeds)}"
     return (
         f"{_name_field(variant.field)} {new} in place of {old}: {_accuracies(*afters)}, in place of "
         f"{_accuracies(*befores)} ({which})"
