@@ -15,7 +15,6 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -316,11 +315,17 @@ def _train_and_store(run: LiveRun) -> str:
     num_images = recipe.max_images or train_split.num_images
     watcher = Watcher(run, num_images, val_split)
     watcher.obey()
-    hooks: dict[str, Callable[..., Any]] = {
-        name: getattr(watcher, name) for name in ("on_model", "on_epoch", "on_batch", "should_end")
-    }
     result = train(
-        request.model, recipe, train_split, val_split, seed=request.seed, directory=run.folder, teacher=None, **hooks
+        request.model,
+        recipe,
+        train_split,
+        val_split,
+        seed=request.seed,
+        on_model=watcher.on_model,
+        on_epoch=watcher.on_epoch,
+        on_batch=watcher.on_batch,
+        should_end=watcher.should_end,
+        directory=run.folder,
     )
     watcher.say(TESTING)
     notes = [f"Trained from the Train page, on {num_images:,} of {train_split.num_images:,} training images."]

@@ -6,7 +6,8 @@ import datetime
 import logging
 import re
 import shlex
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from importlib import metadata
 from pathlib import Path
@@ -25,6 +26,7 @@ from bloodcell.artifact import (
     load_own_artifact,
     publish_artifact,
 )
+from bloodcell.artifact.crossval import CrossValidation, Origin, save_crossval
 from bloodcell.artifact.weights import fill_weights, serialize_weights
 from bloodcell.dataset import (
     CLASS_NAMES,
@@ -58,6 +60,7 @@ from bloodcell.training import (
     recipe_for,
     train,
 )
+from bloodcell.training.crossval import NUM_FOLDS, HeldOut, checkpoint_folder, cross_validate
 
 if TYPE_CHECKING:
     import keras
@@ -217,6 +220,83 @@ def publish_training(
         directory=own_models_directory() if own else None,
     )
     return replace(artifact, own=own)
+
+
+def cross_validate_network(
+    name: str,
+    *,
+    changes: Mapping[str, Any] | None = None,
+    num_folds: int = NUM_FOLDS,
+    on_fold: Callable[[int], None] | None = None,
+    on_epoch: OnEpoch | None = None,
+    on_batch: OnBatch | None = None,
+) -> CrossValidation:
+    """Train a catalog row once per fold, keep what each network answers to the images held out, and return it.
+
+    Args:
+        name: Catalog row, or the row with a tag after a dot for another recipe.
+        changes: Other fields of the row's recipe, by name.
+        num_folds: From 2 to the number of train images.
+
+    Raises:
+        TrainingError: The name will not do, there are too many folds, the recipe has a teacher, or a training failed.
+        BloodCellError: The data are missing, the name is unknown, the disk is full.
+    """
+    model_name = graph_of(name)
+    _check_name(name, model_name, None)
+    recipe_name, recipe = recipe_for(model_name)
+    recipe = recipe.replace(**(changes or {}))
+    train_split, val_split = load_split("train"), load_split("val")
+    if num_folds > train_split.num_images:
+        raise TrainingError(f"{num_folds} folds of {train_split.num_images} train images leave some without an image.")
+    found = cross_validate(
+        model_name,
+        recipe,
+        train_split,
+        val_split,
+        num_folds=num_folds,
+        on_fold=on_fold,
+        on_epoch=on_epoch,
+        on_batch=on_batch,
+    )
+    one = describe_held_out(name, recipe_name, recipe, train_split, found)
+    save_crossval(one)
+    for fold in range(num_folds):
+        shutil.rmtree(checkpoint_folder(fold, num_folds), ignore_errors=True)
+    return one
+
+
+def describe_held_out(
+    name: str,
+    recipe_name: str,
+    recipe: TrainingRecipe,
+    train_split: Split,
+    found: HeldOut,
+    notes: tuple[str, ...] = (),
+) -> CrossValidation:
+    """Return what networks answered to images held out, with how it came to be, ready to be stored."""
+    num_folds = int(found.folds.max()) + 1
+    words = [] if found.backend == "tensorflow" else [f"KERAS_BACKEND={found.backend}"]
+    words.append(f"./dev python -m bloodcell measure crossval {name}")
+    words += _describe_recipe(recipe_name, recipe)
+    words += [] if num_folds == NUM_FOLDS else [f"--folds {num_folds}"]
+    identity = train_split.identity
+    origin = Origin(
+        name=name,
+        model=graph_of(name),
+        recipe_name=recipe_name,
+        recipe=asdict(recipe),
+        num_folds=num_folds,
+        dataset={"kind": identity.kind, "md5": identity.md5, "label": identity.label},
+        duration_s=round(found.duration_s, 1),
+        device=found.device,
+        backend=found.backend,
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        command=" ".join(words),
+        notes=notes,
+    )
+    predictions = Predictions("train", train_split.labels, found.logits, train_split.image_hashes)
+    return CrossValidation(origin, found.folds, predictions)
 
 
 def predict_split(model: keras.Model, split: Split) -> Predictions:
@@ -389,6 +469,14 @@ def _versions() -> dict[str, str]:
     return found
 
 
+def _describe_recipe(recipe_name: str, recipe: TrainingRecipe) -> list[str]:
+    """Return the words of a command line in which a recipe differs from that of its name."""
+    named = RECIPES[recipe_name]
+    words = [] if recipe.num_epochs == named.num_epochs else [f"--epochs {recipe.num_epochs}"]
+    changes = describe_changes(recipe, named.replace(num_epochs=recipe.num_epochs))
+    return [*words, *(f"--set {change}" for change in changes)]
+
+
 def _command(
     name: str,
     kind: str,
@@ -410,11 +498,7 @@ def _command(
     words += ["./dev python -m bloodcell train", base]
     if recipe_for(model_name)[0] != recipe_name:
         words.append(f"--recipe {recipe_name}")
-    if recipe.num_epochs != RECIPES[recipe_name].num_epochs:
-        words.append(f"--epochs {recipe.num_epochs}")
-    same_length = RECIPES[recipe_name].replace(num_epochs=recipe.num_epochs)
-    words += [f"--set {change}" for change in describe_changes(recipe, same_length)]
-    words.append(f"--seed {seed}")
+    words += [*_describe_recipe(recipe_name, recipe), f"--seed {seed}"]
     if added_set is not None:
         words.append(f"--add {shlex.quote(added_set.name)}")  # not its folder, which is nobody else's business
     if tag:

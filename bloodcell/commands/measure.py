@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bloodcell.commands.measure_crossval import add_crossval_arguments, measure_crossval
 from bloodcell.commands.measure_finder import measure_finder
 from bloodcell.commands.measure_map import measure_map
 from bloodcell.commands.measure_models import measure_combined, measure_forms
@@ -38,6 +39,7 @@ def add_parser(subparsers: Any) -> None:
             "what the networks of the ladder cost: they are timed untrained, on a quiet machine",
         ),
         ("map", measure_map, "all test cells as models arrange them, in two dimensions, stored with each model"),
+        ("crossval", measure_crossval, "train images, each answered by a network that never saw it: trains five"),
         ("unseen", measure_unseen, "types that a network never saw: trains one small network per left-out type"),
     ):
         action = actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
@@ -59,6 +61,8 @@ def add_parser(subparsers: Any) -> None:
             )
         if name == "ladder":
             action.add_argument("--quick", action="store_true", help="under a minute, less exact, and store nothing")
+        if name == "crossval":
+            add_crossval_arguments(action)
         if name == "unseen":
             action.add_argument("--model", default=UNSEEN_MODEL, help=f"network to train ({UNSEEN_MODEL})")
             action.add_argument(

@@ -17,6 +17,7 @@ from bloodcell.evaluation.comparison import (
     holm_correction,
     paired_difference,
     pareto_front,
+    unpaired_interval,
 )
 from bloodcell.evaluation.finer import FinerEvaluation, Within, finer_probabilities, fit_subtype_temperature
 from bloodcell.evaluation.metrics import ClassReport, Evaluation, compute_confusion_matrix, wilson_interval
@@ -44,5 +45,6 @@ __all__ = [
     "reliability_curve",
     "risk_coverage_curve",
     "softmax",
+    "unpaired_interval",
     "wilson_interval",
 ]

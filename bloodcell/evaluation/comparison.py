@@ -1,10 +1,13 @@
 """Which of two models is better, which models are worth their cost, and which one answers by default."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from bloodcell.evaluation.metrics import wilson_interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,6 +73,19 @@ def paired_difference(
     return PairedDifference(
         (only_a - only_b) / num_images, (float(low), float(high)), p_value, only_a, only_b, num_images
     )
+
+
+def unpaired_interval(a: tuple[int, int], b: tuple[int, int]) -> tuple[float, float]:
+    """Return the 95 % interval of the difference between two accuracies on different images, a minus b.
+
+    Newcombe's hybrid score interval (1998, Statistics in Medicine 17, 873), which also holds near 100 %.
+
+    Args:
+        a: (right, images) of the first accuracy; b alike.
+    """
+    p, q = a[0] / a[1], b[0] / b[1]
+    (p_low, p_high), (q_low, q_high) = wilson_interval(*a), wilson_interval(*b)
+    return p - q - math.hypot(p - p_low, q_high - q), p - q + math.hypot(p_high - p, q - q_low)
 
 
 def holm_correction(p_values: Sequence[float] | np.ndarray) -> np.ndarray:

@@ -80,6 +80,7 @@ def train(
     should_end: Callable[[], bool] | None = None,
     directory: Path | None = None,
     teacher: Teacher | None = None,
+    keep_last: bool = False,
 ) -> TrainingResult:
     """Train one catalog row, or continue where a killed training of the same recipe, seed and data ended.
 
@@ -92,6 +93,8 @@ def train(
         should_end: Asked before each epoch but the first; True ends the training with the epochs that it has.
         directory: Folder of checkpoints; the user's cache by default.
         teacher: The network that the recipe names as teacher; None where it names none.
+        keep_last: Keep the last epoch's weights and not those of the best epoch on val. Needs a directory of its own,
+            so that a training that keeps the best one is never continued.
 
     Raises:
         ValueError: A recipe with a teacher comes without it, or one without comes with it.
@@ -137,7 +140,7 @@ def train(
                 seed=seed,
                 epoch=len(progress.history) + 1,
             )
-            numbers = _run_epoch(answers, recipe, feed, val_split, progress, on_batch)
+            numbers = _run_epoch(answers, recipe, feed, val_split, progress, on_batch, keep_last)
             save_checkpoint(checkpoint, answers, progress)
             if on_epoch:
                 on_epoch(numbers)
@@ -320,6 +323,7 @@ def _run_epoch(
     val_split: Split,
     progress: Progress,
     on_batch: OnBatch | None,
+    keep_last: bool,
 ) -> dict[str, float]:
     """Train one epoch, evaluate on val, and note both in `progress`."""
     from bloodcell.training.feed import BatchReporter
@@ -341,7 +345,7 @@ def _run_epoch(
         val_loss, val_accuracy = score_logits(
             compute_logits(model, val_split.images)[:, :NUM_CLASSES], val_split.labels
         )
-        if _is_better(val_accuracy, val_loss, progress):
+        if keep_last or _is_better(val_accuracy, val_loss, progress):
             progress.best_epoch = epoch
             progress.best_weights = [np.array(w) for w in model.get_weights()]
     seconds = time.monotonic() - started - reporter.seconds  # whoever watches may also hold the training up

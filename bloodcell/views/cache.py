@@ -92,18 +92,18 @@ def load_history(name: str) -> pd.DataFrame | None:
 
 def load_benchmark() -> "Benchmark | None":
     """Return the benchmark record that travels with the artifacts, or None if there is none."""
-    return _load_benchmark(str(artifacts_directory()), _file_state(artifacts_directory() / "benchmark.json"))
+    return _load_benchmark(str(artifacts_directory()), file_state(artifacts_directory() / "benchmark.json"))
 
 
 def load_record(name: str) -> dict[str, Any] | None:
     """Return a record of `measure` that lies beside the artifacts, such as trust.json; None if it was not measured."""
-    return _load_record(name, str(artifacts_directory()), _file_state(artifacts_directory() / name))
+    return _load_record(name, str(artifacts_directory()), file_state(artifacts_directory() / name))
 
 
 def load_own_benchmark() -> "Benchmark | None":
     """Return what was measured on this machine from the Compare page, or None if nothing was."""
     directory = own_benchmark_directory()
-    return _load_benchmark(str(directory), _file_state(directory / "benchmark.json"))
+    return _load_benchmark(str(directory), file_state(directory / "benchmark.json"))
 
 
 def forget_own_benchmark() -> None:
@@ -137,7 +137,7 @@ def load_split(name: str) -> "Split":
     from bloodcell.dataset import find_dataset
 
     path = find_dataset()
-    return _load_split(name, str(path), _file_state(path))
+    return _load_split(name, str(path), file_state(path))
 
 
 def load_class_counts() -> pd.DataFrame:
@@ -149,7 +149,7 @@ def load_class_counts() -> pd.DataFrame:
     from bloodcell.dataset import find_dataset
 
     path = find_dataset()
-    return _load_class_counts(str(path), _file_state(path))
+    return _load_class_counts(str(path), file_state(path))
 
 
 def load_typical_rows(split: str) -> dict[int, int]:
@@ -161,7 +161,7 @@ def load_typical_rows(split: str) -> dict[int, int]:
     from bloodcell.dataset import find_dataset
 
     path = find_dataset()
-    return _load_typical_rows(split, str(path), _file_state(path))
+    return _load_typical_rows(split, str(path), file_state(path))
 
 
 def match_predictions(name: str, split: str) -> "Matching | None":
@@ -175,9 +175,7 @@ def match_predictions(name: str, split: str) -> "Matching | None":
     artifact = load_artifact(name)
     path = find_dataset()
     return (
-        None
-        if artifact is None
-        else _match_predictions(name, artifact.fingerprint, split, str(path), _file_state(path))
+        None if artifact is None else _match_predictions(name, artifact.fingerprint, split, str(path), file_state(path))
     )
 
 
@@ -200,7 +198,7 @@ def dataset_status() -> dict[str, Any]:
         path = find_dataset()
     except DatasetNotFoundError:
         return describe_status()
-    return _dataset_status(str(path), _file_state(path))
+    return _dataset_status(str(path), file_state(path))
 
 
 def leaderboard() -> pd.DataFrame:
@@ -238,7 +236,7 @@ def find_spec(name: str) -> "ModelSpec | None":
         return None
 
 
-def _file_state(path: Path) -> str:
+def file_state(path: Path) -> str:
     """Return a string that changes when the file does; empty where there is none."""
     try:
         status = path.stat()
@@ -286,7 +284,7 @@ def _look_at_default() -> str | None:
 def _leaderboard_state() -> tuple[tuple[tuple[str, str], ...], str]:
     """Return what the leaderboard depends on: every model's fingerprint and the state of the benchmark record."""
     fingerprints = tuple(sorted((name, artifact.fingerprint) for name, artifact in load_shelf().artifacts.items()))
-    return fingerprints, _file_state(artifacts_directory() / "benchmark.json")
+    return fingerprints, file_state(artifacts_directory() / "benchmark.json")
 
 
 def _folder_state(directory: Path) -> str:

@@ -156,8 +156,15 @@ def show_networks_table(table: pd.DataFrame, key: str) -> None:
     download_csv(table, key, key=f"{key}_table_csv")
 
 
-def show_cells(rows: np.ndarray, labels: np.ndarray, hashes: np.ndarray, captions: Sequence[str], key: str) -> None:
-    """Cells of test, enlarged by whole pixels, each with a caption; says so where the dataset is not here.
+def show_cells(
+    rows: np.ndarray,
+    labels: np.ndarray,
+    hashes: np.ndarray,
+    captions: Sequence[str],
+    key: str,
+    split: str = "test",
+) -> None:
+    """Cells of a split, enlarged by whole pixels, each with a caption; says so where the dataset is not here.
 
     Args:
         rows: Which of `labels` and `hashes` are shown.
@@ -165,9 +172,10 @@ def show_cells(rows: np.ndarray, labels: np.ndarray, hashes: np.ndarray, caption
         hashes: (n,) hashes of the same images.
         captions: One per row, Markdown.
         key: Of the offer to download the dataset.
+        split: Where the cells are looked for.
     """
     try:
-        images = cache.load_split("test")
+        images = cache.load_split(split)
     except DatasetError as error:
         missing_dataset(error, key=key)
         return
@@ -182,7 +190,7 @@ def show_cells(rows: np.ndarray, labels: np.ndarray, hashes: np.ndarray, caption
             else:
                 name = CLASS_NAMES[int(labels[row])]
                 tile = tile_png(images.images[place], class_color(int(labels[row])))
-                st.image(tile, alt=f"{name}, test row {place}")
+                st.image(tile, alt=f"{name}, {split} row {place}")
             st.markdown(caption)
 
 

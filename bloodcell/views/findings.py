@@ -15,6 +15,7 @@ from bloodcell.views.quantities import MISSING, percent, points
 
 BASE = "base"
 """Label of the ladder's base, as in `LADDER_NETWORKS`."""
+BACKEND_NAMES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 SETTING_LABELS = {
     "num_epochs": "epochs",
     "batch_size": "images per step",
@@ -247,6 +248,11 @@ def describe_machines(networks: Iterable[Network]) -> str:
         f"Trained partly on {', partly on '.join(machines)}: by the same code, with another random start for a seed "
         "and another order of sums."
     )
+
+
+def describe_machine(backend: str, device: str) -> str:
+    """Return what a training ran on, such as "TensorFlow (AMD EPYC, 2 cores)"."""
+    return f"{BACKEND_NAMES.get(backend, backend)} ({device})"
 
 
 def describe_accuracy(network: Repeated) -> str:

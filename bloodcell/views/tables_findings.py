@@ -160,25 +160,30 @@ def ceiling_pairs_table(ceiling: Ceiling, class_names: Sequence[str]) -> pd.Data
 
 
 def find_other_places(
-    image_hashes: np.ndarray, twins: Sequence[Sequence[Twin]], test_hashes: np.ndarray, class_names: Sequence[str]
+    image_hashes: np.ndarray,
+    twins: Sequence[Sequence[Twin]],
+    split_hashes: np.ndarray,
+    class_names: Sequence[str],
+    split: str = "test",
 ) -> list[str]:
     """Return where else in the dataset each image stands and under which label, such as "train 1018 as monocyte".
 
     Args:
-        image_hashes: (n,) of images of test.
+        image_hashes: (n,) of images of a split.
         twins: Images that stand in the dataset more than once.
-        test_hashes: Those of the test split in which the twins were found.
+        split_hashes: Those of the split in which the twins were found.
+        split: Its name.
 
     Returns:
         One text per image, empty for one that stands there once.
     """
     places = {
-        int(test_hashes[own.place]): " and ".join(
+        int(split_hashes[own.place]): " and ".join(
             f"{twin.split} {twin.place} as {class_names[twin.label]}" for twin in group if twin != own
         )
         for group in twins
         for own in group
-        if own.split == "test"
+        if own.split == split
     }
     return [places.get(image_hash, "") for image_hash in image_hashes.tolist()]
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy.stats import binom, bootstrap
 
-from bloodcell.evaluation import choose_default, holm_correction, paired_difference, pareto_front
+from bloodcell.evaluation import choose_default, holm_correction, paired_difference, pareto_front, unpaired_interval
 
 
 def make_pair(both, only_a, only_b, neither):
@@ -107,3 +107,9 @@ def test_the_default_is_the_fastest_near_the_best(rows, expected):
 def test_no_default_without_a_val_accuracy():
     with pytest.raises(ValueError, match="Received: 1 rows"):
         choose_default(make_rows(("unknown", np.nan, 1.0)))
+
+
+def test_unpaired_interval_as_published():
+    """Newcombe 1998, table II, method 10: 56 of 70 against 48 of 80, and two without a failure."""
+    assert unpaired_interval((56, 70), (48, 80)) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+    assert unpaired_interval((10, 10), (20, 20)) == pytest.approx((-0.2775, 0.1611), abs=5e-5)

@@ -9,6 +9,7 @@ from PIL import Image
 
 from bloodcell import __main__ as command_line
 from bloodcell.artifact import load_artifact, load_shelf
+from bloodcell.artifact.crossval import load_crossvals
 from bloodcell.dataset import CLASS_NAMES, load_split
 from bloodcell.inference import trust
 from bloodcell.inference.guard import has_guard
@@ -123,3 +124,32 @@ def test_unseen_types_are_trained_without_and_measured(run, shelf, tmp_path, mon
     assert 3 not in without.load_predictions("val").y_true
     assert np.isin(3, without.load_predictions("test").y_true)
     assert record == trust.load_record(trust.UNSEEN_FILE)
+
+
+def test_a_network_is_cross_validated_and_what_was_answered_is_kept(run, shelf, tmp_path):
+    code, out, err = run("measure", "crossval", "cnn_3.short", "--epochs", "1", "--folds", "2", "--json")
+    assert code == 0, err
+    found = json.loads(out)
+    assert (found["name"], found["num_folds"], found["num_epochs"], found["right"]["n"]) == ("cnn_3.short", 2, 1, 96)
+    assert "Fold 2 of 2." in err and err.count("cnn_3.short epoch 1/1") == 2
+    assert found["command"] == "./dev python -m bloodcell measure crossval cnn_3.short --epochs 1 --folds 2"
+    stored = load_crossvals(shelf)["cnn_3.short"]
+    answers = stored.predictions
+    assert np.array_equal(answers.y_true, load_split("train").labels)
+    assert np.array_equal(answers.image_hashes, load_split("train").image_hashes)
+    assert (answers.logits.argmax(axis=1) == answers.y_true).sum() == found["right"]["count"]
+    assert not list((tmp_path / "cache" / "training").glob("fold*"))  # the checkpoints have done their work
+
+
+def test_cross_validation_refuses_what_it_cannot_do(run, shelf):
+    code, _, err = run("measure", "crossval", "cnn_3", "--folds", "1")
+    assert code == 2 and "expected 2 or more, received 1" in err
+    code, _, err = run("measure", "crossval", "cnn_3", "--set", "luck=1")
+    assert code == 2 and "expected FIELD=VALUE with a field among" in err
+    code, _, err = run("measure", "crossval", "cnn_99")
+    assert code == 1 and "cnn_99" in err
+    code, _, err = run("measure", "crossval", "cnn_3", "--folds", "97")
+    assert code == 1 and "97 folds of 96 train images leave some without an image" in err
+    code, _, err = run("measure", "crossval", "cnn_3", "--set", "teacher=cnn_4")
+    assert code == 1 and "it cannot teach here" in err
+    assert not load_crossvals(shelf)

@@ -1,15 +1,18 @@
 """The findings page: with everything trained, with little, with nothing, with something damaged."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from findings_shelf import ROWS, write_rows, write_trials
+from made_crossval import made_train, make_crossval
 from shelf import write_benchmark
 from streamlit.testing.v1 import AppTest
 
+from bloodcell.artifact.crossval import CROSSVAL_FILE, save_crossval
 from bloodcell.training.experiments import EXPERIMENTS, LADDER_NETWORKS
 
 APP = Path(__file__).parents[2] / "app.py"
@@ -21,6 +24,8 @@ QUESTIONS = [
     "What does each idea change, one at a time?",
     "Two rows side by side",
     "What does every good model get wrong?",
+    "Is the accuracy on val or on test to be believed?",
+    "Which labels look wrong?",
     "How much accuracy does a byte buy?",
 ]
 STEPS = dict.fromkeys(LADDER_NETWORKS, 0.965) | {"no batch normalization": 0.90, "SE attention": 0.985}
@@ -35,6 +40,7 @@ def full_shelf(tmp_path_factory):
     write_trials(folder, EXPERIMENTS["ladder"].trials, STEPS)
     write_trials(folder, EXPERIMENTS["augmentation"].trials, ARMS)
     write_benchmark(folder, {name: 0.1 + place for place, name in enumerate(ROWS)})
+    save_crossval(make_crossval(made_train(400), "hemanet_tiny", {6: 3, 14: 3}, {"num_epochs": 50}), folder)
     return folder
 
 
@@ -73,7 +79,7 @@ def test_every_question_is_answered_from_a_full_shelf(shelf):
     assert "Not answered yet" not in text
     assert "**Yes" in text and "hemanet_tiny" in text
     summary = at.markdown[1].value
-    assert summary.count("](#") == 7
+    assert summary.count("](#") == 9
     assert "**The study's augmentation hurts" in summary
     assert "**Flips and shifts help" in summary
 
@@ -121,6 +127,37 @@ def test_the_ceiling_is_counted_by_hand(shelf):
     assert f"**{missed} of 600 test images" in words(at)
 
 
+def test_held_out_cells_and_labels_in_doubt_are_shown(shelf):
+    at = open_findings()
+    text = words(at)
+    assert "**hemanet_tiny reads 99.50 % of 400 train cells right, each while it was held out**" in text
+    assert "with 50 epochs in place of 80" in text
+    assert "**2 of 400 train labels (0.50 %) are contradicted by networks that never learned them.**" in text
+    assert "./dev python -m bloodcell measure crossval hemanet_tiny" in [code.value for code in at.code]
+    table = next(table.value for table in at.dataframe if "Looks like" in table.value.columns)
+    assert sorted(table["Train row"]) == [6, 14] and set(table["Label"]) == {"neutrophil"}
+
+
+def test_a_damaged_cross_validation_is_named_and_nothing_else_breaks(full_shelf, tmp_path, monkeypatch):
+    folder = tmp_path / "artifacts"
+    shutil.copytree(full_shelf, folder)
+    monkeypatch.setenv("BLOODCELL_ARTIFACTS", str(folder))
+    data = (folder / CROSSVAL_FILE).read_bytes()
+    (folder / CROSSVAL_FILE).write_bytes(data[: len(data) // 2])
+    at = open_findings()
+    assert [header.value for header in at.header] == QUESTIONS
+    assert words(at).count("crossval.npz cannot be read") >= 2 and "test images" in words(at)
+
+
+def test_a_cross_validation_of_another_dataset_is_left_out(full_shelf, tmp_path, monkeypatch):
+    folder = tmp_path / "artifacts"
+    shutil.copytree(full_shelf, folder)
+    monkeypatch.setenv("BLOODCELL_ARTIFACTS", str(folder))
+    (folder / CROSSVAL_FILE).unlink()
+    save_crossval(make_crossval(made_train(400, "b" * 32), "hemanet_tiny"), folder)
+    assert words(open_findings()).count("no network is cross-validated here") >= 2
+
+
 def test_one_seed_claims_nothing_small(tmp_path, monkeypatch):
     """Rows alone: a difference of 0.2 points between one training each is none that one seed can show."""
     monkeypatch.setenv("BLOODCELL_ARTIFACTS", str(tmp_path))
@@ -152,7 +189,7 @@ def test_nothing_is_trained(tmp_path, monkeypatch):
     assert [header.value for header in at.header] == QUESTIONS
     text = words(at)
     assert "No trained model here yet" in text
-    assert text.count("Not answered yet") == 2 * 7
+    assert text.count("Not answered yet") == 2 * 9
     assert "DenseNet-121" in str([table.value for table in at.dataframe])
 
 
