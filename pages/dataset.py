@@ -8,11 +8,11 @@ import pandas as pd
 import streamlit as st
 
 from bloodcell.dataset import CLASS_CODES, CLASS_NAMES, CLASS_NOTES, INPUT_SIZE, SPLITS
-from bloodcell.errors import BloodCellError, DatasetError
+from bloodcell.errors import ArtifactDamagedError, BloodCellError, DatasetError
 from bloodcell.inference.finder_frame import CellFrame, frame_cell
 from bloodcell.inference.images import read_image, read_image_file
 from bloodcell.published import load_reports
-from bloodcell.views import cache
+from bloodcell.views import cache, cache_held_out
 from bloodcell.views import figures_cells as figures
 from bloodcell.views import figures_images as pictures
 from bloodcell.views import tables_dataset as tables
@@ -22,10 +22,12 @@ from bloodcell.views.components import (
     for_projector,
     missing_dataset,
     open_page,
+    remembered_segments,
     section,
     selected_models,
     theme_mode,
 )
+from bloodcell.views.components_selection import remembered_select
 from bloodcell.views.theme import CLASS_GLYPHS, class_color, palette
 from bloodcell.views.uploads import IMAGE_TYPES, MAXIMUM_UPLOAD_MB
 
@@ -123,28 +125,22 @@ def cell_of_address() -> tuple[str, int] | None:
     return split, int(row)
 
 
-def reset_gallery_page() -> None:
-    """Begin with the first page again when a filter changes."""
-    st.session_state["dataset_page"] = 1
+def begin_at_first_page(*filters: str) -> None:
+    """Begin with the first page of the gallery again where another split or class is shown than before."""
+    before = st.session_state.setdefault("dataset_filters", filters)
+    if before != filters:
+        st.session_state["dataset_filters"] = filters
+        st.session_state["dataset_page"] = 1
 
 
 @section
 def show_gallery() -> None:
     """Images by split and class, paged; a click on one, or Enter, enlarges it."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        split = st.segmented_control(
-            "Split", SPLITS, key="dataset_split", default="test", required=True, bind="query-params",
-            on_change=reset_gallery_page,
-        )  # fmt: skip
-        chosen = st.selectbox(
-            "Class",
-            [ALL, *CLASS_NAMES],
-            key="dataset_class",
-            bind="query-params",
-            on_change=reset_gallery_page,
-            format_func=lambda name: name if name == ALL else f"{CLASS_GLYPHS[CLASS_NAMES.index(name)]} {name}",
-            width=260,
-        )
+        split = remembered_segments("Split", dict(zip(SPLITS, SPLITS, strict=True)), "dataset_split", default="test")
+        classes = {name: f"{glyph} {name}" for name, glyph in zip(CLASS_NAMES, CLASS_GLYPHS, strict=True)}
+        chosen = remembered_select("Class", {ALL: ALL} | classes, "dataset_class", default=ALL)
+    begin_at_first_page(split, chosen)
     with st.skeleton(height=400):
         images = cache.load_split(split)
     rows = np.arange(images.num_images)
@@ -230,10 +226,10 @@ def neighbour(labels: np.ndarray, row: int, step: int) -> int:
 
 def show_stored_answers(split: str, row: int, label: int) -> None:
     """What every selected model answered about this image when it was evaluated."""
-    names = selected_models()
     if split == "train":
-        st.caption("Answers are stored for val and test only: the models learned from these images.")
+        show_held_out_answers(row, label)
         return
+    names = selected_models()
     if not names:
         st.caption("No model is selected; switch one on in the sidebar to see its answer.")
         return
@@ -242,7 +238,29 @@ def show_stored_answers(split: str, row: int, label: int) -> None:
         probabilities, matching = cache.load_probabilities(name, split), cache.match_predictions(name, split)
         if probabilities is not None and matching is not None:
             answers[name] = (probabilities, matching.indices)
-    table = tables.stored_answers_table(row, label, answers)
+    draw_answers(tables.stored_answers_table(row, label, answers), "What each selected model answered about this image")
+
+
+def show_held_out_answers(row: int, label: int) -> None:
+    """What networks answered about a train image that had not learned from it, and whether its label is in doubt."""
+    learned = "Answers are stored for val and test only: the models learned from these images."
+    try:
+        answers, issues = cache_held_out.load_held_out_answers(), cache_held_out.load_label_issues()
+    except ArtifactDamagedError as error:
+        st.warning(f"{learned} {error}", icon=":material/broken_image:")
+        return
+    if not answers or issues is None:
+        st.caption(learned)
+        return
+    draw_answers(tables.stored_answers_table(row, label, answers), "What networks answered that never saw this image")
+    st.caption("The models learned from this image; these networks, of a cross-validation, did not.")
+    places = next(iter(answers.values()))[1]
+    if row in places[issues.rows]:
+        st.markdown(":material/help: **The label is in doubt**: Findings lists it under “Which labels look wrong?”")
+
+
+def draw_answers(table: pd.DataFrame, alt: str) -> None:
+    """One row per network: right or wrong, its answer, how probable it holds that to be."""
     st.dataframe(
         table.assign(probability=100 * table["probability"]),
         hide_index=True,
@@ -251,7 +269,7 @@ def show_stored_answers(split: str, row: int, label: int) -> None:
             "answer": st.column_config.TextColumn(width=165),
             "probability": st.column_config.NumberColumn(format="%.1f %%", width=80),
         },
-        alt="What each selected model answered about this image",
+        alt=alt,
     )
 
 

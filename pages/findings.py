@@ -19,7 +19,7 @@ from bloodcell.models.catalog import CATALOG
 from bloodcell.models.combinations import LADDER
 from bloodcell.published import load_anchors
 from bloodcell.training.experiments import LADDER_NETWORKS
-from bloodcell.views import cache, cache_findings
+from bloodcell.views import cache, cache_findings, cache_held_out
 from bloodcell.views import figures_findings as figures
 from bloodcell.views import tables_findings as tables
 from bloodcell.views.cache_figures import draw_plotly
@@ -337,7 +337,7 @@ def find_closing() -> tuple[Finding, ...]:
     """Return the answers on the ceiling, held-out cells, labels and bytes, which need more than the trainings."""
     crossvals, problem = load_crossvals_if_readable()
     networks = cache_findings.load_evidence().networks
-    issues = None if problem else cache_findings.load_label_issues()
+    issues = None if problem else cache_held_out.load_label_issues()
     return (
         answer_ceiling(cache_findings.load_ceiling(), load_twins_if_here()),
         answer_held_out(crossvals, networks, problem),
@@ -349,7 +349,7 @@ def find_closing() -> tuple[Finding, ...]:
 def load_crossvals_if_readable() -> tuple[dict[str, CrossValidation], str]:
     """Return the cross-validations and an empty text, or none and why they cannot be read."""
     try:
-        return cache_findings.load_crossvals(), ""
+        return cache_held_out.load_crossvals(), ""
     except ArtifactDamagedError as error:
         return {}, str(error)
 
@@ -359,7 +359,7 @@ def find_issue_places(issues: LabelIssues | None) -> list[str] | None:
     twins = load_twins_if_here()
     if issues is None or twins is None:
         return None
-    hashes = next(iter(cache_findings.load_crossvals().values())).predictions.image_hashes
+    hashes = next(iter(cache_held_out.load_crossvals().values())).predictions.image_hashes
     split_hashes = cache.load_split("train").image_hashes
     return tables.find_other_places(hashes[issues.rows], twins, split_hashes, CLASS_NAMES, "train")
 
@@ -449,10 +449,10 @@ def show_held_out(finding: Finding) -> None:
 def show_labels(finding: Finding) -> None:
     """Train labels in doubt, as pictures and as a table."""
     show_answer(finding)
-    issues = cache_findings.load_label_issues() if finding.is_answered else None
+    issues = cache_held_out.load_label_issues() if finding.is_answered else None
     if issues is not None and len(issues.rows):
         research_use_notice()
-        of = next(iter(cache_findings.load_crossvals().values())).predictions
+        of = next(iter(cache_held_out.load_crossvals().values())).predictions
         shown = issues.rows[:CELLS_AT_ONCE]
         show_cells(shown, of.y_true, of.image_hashes, issue_captions(issues), "findings_labels", "train")
         with st.expander(f"All {len(issues.rows)} labels as a table", icon=":material/table:"):

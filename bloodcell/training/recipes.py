@@ -113,8 +113,8 @@ RECIPES: dict[str, TrainingRecipe] = {
     "study_vgg_symmetries": _STUDY_VGG.replace(augmentation="symmetries_shift"),
     # Aim: our own family. AdamW, warm-up, cosine, label smoothing (Szegedy et al. 2016), averaged weights (Polyak and
     # Juditsky 1992), mixup, and only augmentations that lose no pixels. Longer training pays more than width. Mixup
-    # lowers the log loss on val more than any other single change did (artifacts/tried.csv); on test it gave nothing, and
-    # nothing that five folds of train could show (artifacts/crossval.npz).
+    # lowers the log loss on val more than any other single change did (artifacts/tried.csv); it gave nothing on test,
+    # and nothing that five folds of train could show (artifacts/crossval.npz).
     "hemanet": _HEMANET,
     # Expected: the smaller the network, the more epochs it still gains from. Nano and pico are no more accurate on val
     # with mixup than without.

@@ -4,15 +4,12 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
 from bloodcell.artifact import Artifact, Shelf
-from bloodcell.artifact.crossval import CROSSVAL_FILE, CrossValidation
-from bloodcell.artifact.crossval import load_crossvals as read_crossvals
 from bloodcell.artifact.trials import (
     TrialState,
     complete_recipe,
@@ -23,9 +20,7 @@ from bloodcell.artifact.trials import (
 )
 from bloodcell.dataset.twins import Twin, find_twins
 from bloodcell.evaluation.ceiling import Answered, Ceiling, choose_good, find_ceiling
-from bloodcell.evaluation.label_issues import LabelIssues
 from bloodcell.evaluation.repeated import gather_trainings, pool_spread
-from bloodcell.files import artifacts_directory
 from bloodcell.inference.benchmark import Benchmark, load_benchmark
 from bloodcell.inference.ladder_times import LADDER_TIMES_FILE
 from bloodcell.models.catalog import CATALOG
@@ -41,7 +36,6 @@ from bloodcell.views.findings_answers import (
     answer_lightweight,
     network_arm_name,
 )
-from bloodcell.views.findings_held_out import find_issues
 from bloodcell.views.tables import describe_benchmark
 
 
@@ -82,29 +76,6 @@ def load_ceiling() -> Ceiling | None:
     good = choose_good({name: one.val.accuracy for name, one in load_evidence().networks.items()})
     fingerprints = tuple(cache.load_shelf().artifacts[name].fingerprint for name in good)
     return _load_ceiling(tuple(good), fingerprints) if good else None
-
-
-def load_crossvals() -> dict[str, CrossValidation]:
-    """Return the cross-validations that are on the dataset of the trainings, shared between all readers.
-
-    Raises:
-        ArtifactDamagedError: The file cannot be read.
-    """
-    path = artifacts_directory() / CROSSVAL_FILE
-    md5 = find_common_dataset(cache.load_shelf())
-    found = _load_crossvals(str(path), cache.file_state(path))
-    return {name: one for name, one in found.items() if md5 is None or one.origin.dataset["md5"] == md5}
-
-
-def load_label_issues() -> LabelIssues | None:
-    """Return the train labels that networks contradict which never learned them; None without a cross-validation.
-
-    Raises:
-        ArtifactDamagedError: The file of cross-validations cannot be read.
-    """
-    found = load_crossvals()
-    state = cache.file_state(artifacts_directory() / CROSSVAL_FILE)
-    return _find_issues(tuple(found), state, found)
 
 
 def load_twins() -> list[tuple[Twin, ...]]:
@@ -218,16 +189,6 @@ def _load_ceiling(names: tuple[str, ...], fingerprints: tuple[str, ...]) -> Ceil
         assert predictions is not None and scores is not None
         answered[name] = Answered(predictions.y_true, scores, predictions.image_hashes)
     return find_ceiling(answered)
-
-
-@st.cache_resource(max_entries=2, show_spinner=False)
-def _load_crossvals(path: str, state: str) -> dict[str, CrossValidation]:
-    return read_crossvals(Path(path).parent)
-
-
-@st.cache_resource(max_entries=2, show_spinner=False)
-def _find_issues(names: tuple[str, ...], state: str, _found: dict[str, CrossValidation]) -> LabelIssues | None:
-    return find_issues(_found)
 
 
 @st.cache_data(max_entries=2, show_spinner=False)

@@ -1,12 +1,15 @@
 """The dataset page: whole, without dataset, without anything, and while it downloads."""
 
+import shutil
 import threading
 from pathlib import Path
 
 import pytest
+from made_crossval import make_crossval
 from pictures import draw_cell, encode
 from streamlit.testing.v1 import AppTest
 
+from bloodcell.artifact.crossval import CROSSVAL_FILE, save_crossval
 from bloodcell.dataset import CLASS_NAMES, load_split
 from bloodcell.errors import DownloadError
 from bloodcell.views import components
@@ -72,6 +75,45 @@ def test_the_gallery_filters_by_split_and_class_and_begins_again(small_dataset, 
     at.segmented_control(key="dataset_split").set_value("val").run()
     assert len(tiles(at)) == 5 and all("_val_" in key for key in tiles(at))
     assert not at.exception
+
+
+def test_split_and_class_stay_when_the_reader_comes_back(small_dataset, small_artifacts):
+    at = open_dataset()
+    at.segmented_control(key="dataset_split").set_value("train").run()
+    at.selectbox(key="dataset_class").select("monocyte").run()
+    shown = tiles(at)
+    at.switch_page("pages/overview.py").run()
+    at.switch_page("pages/dataset.py").run()
+    assert not at.exception
+    assert tiles(at) == shown and all("_train_" in key for key in shown)
+    assert at.selectbox(key="dataset_class").value == "monocyte"
+
+
+def test_a_link_may_name_split_class_and_page(small_dataset, small_artifacts):
+    at = open_dataset(dataset_split="train", dataset_page="3")
+    assert tiles(at) == [f"cell_dataset_train_{row}" for row in range(80, 96)]
+
+
+def test_a_train_cell_shows_what_networks_answered_that_never_saw_it(
+    small_dataset, small_artifacts, tmp_path, monkeypatch
+):
+    """Without a cross-validation it is said that none is stored; with one, a contradicted label is marked."""
+    assert "Answers are stored for val and test only" in words(open_dataset(cell="train-6"))
+    folder = tmp_path / "artifacts"
+    shutil.copytree(small_artifacts, folder)
+    monkeypatch.setenv("BLOODCELL_ARTIFACTS", str(folder))
+    save_crossval(make_crossval(load_split("train"), "cnn_3", {6: 3}), folder)
+    at = open_dataset(cell="train-6")
+    answers = next(frame.value for frame in at.dataframe if "verdict" in frame.value.columns)
+    assert answers["model"].tolist() == ["cnn_3"] and answers["verdict"].tolist() == ["✗ wrong"]
+    assert "immature granulocyte" in answers["answer"][0] and answers["probability"][0] > 90
+    assert "**The label is in doubt**" in words(at) and "of a cross-validation, did not" in words(at)
+    at = open_dataset(cell="train-7")
+    assert next(frame.value for frame in at.dataframe if "verdict" in frame.value.columns)["verdict"][0] == "✓ right"
+    assert "in doubt" not in words(at)
+    (folder / CROSSVAL_FILE).write_bytes(b"nothing")
+    at = open_dataset(cell="train-6")
+    assert not at.exception and "crossval.npz cannot be read" in words(at)
 
 
 def test_a_click_enlarges_a_cell_and_shows_where_it_is_from_and_what_each_model_answered(
