@@ -454,7 +454,8 @@ def show_labels(finding: Finding) -> None:
         research_use_notice()
         of = next(iter(cache_held_out.load_crossvals().values())).predictions
         shown = issues.rows[:CELLS_AT_ONCE]
-        show_cells(shown, of.y_true, of.image_hashes, issue_captions(issues), "findings_labels", "train")
+        captions = issue_captions(issues)[:CELLS_AT_ONCE]
+        show_cells(shown, of.y_true, of.image_hashes, captions, "findings_labels", "train")
         with st.expander(f"All {len(issues.rows)} labels as a table", icon=":material/table:"):
             st.dataframe(
                 issues_table(issues, find_issue_places(issues)).round(1),

@@ -274,7 +274,7 @@ def ceiling_figure(pairs: pd.DataFrame, num_models: int, mode: Mode) -> go.Figur
 
 
 def held_out_figure(table: pd.DataFrame, mode: Mode) -> go.Figure:
-    """Return accuracies of cross-validated networks with their intervals, by which images they are of.
+    """Return accuracies of cross-validated networks with their intervals, a line for each kind of images.
 
     Args:
         table: From `findings_held_out.scores_table`.
@@ -286,34 +286,34 @@ def held_out_figure(table: pd.DataFrame, mode: Mode) -> go.Figure:
         "validation": ("circle-open", colors.muted),
         "test": ("square", colors.accent),
     }
-    figure = go.Figure()
-    for name, (symbol, color) in marks.items():
-        of = table[table["Images"] == name]
-        if of.empty:
-            continue
-        figure.add_scatter(
-            x=of["Accuracy"],
-            y=of["Network"],
+    figure = go.Figure(
+        go.Scatter(
+            x=table["Accuracy"],
+            y=[f"{network}<br>{images}" for network, images in zip(table["Network"], table["Images"], strict=True)],
             mode="markers",
-            name=name,
-            marker={"symbol": symbol, "color": color, "size": 12, "line": {"width": 2, "color": color}},
+            marker={
+                "symbol": [marks[images][0] for images in table["Images"]],
+                "color": [marks[images][1] for images in table["Images"]],
+                "size": 12,
+                "line": {"width": 2, "color": [marks[images][1] for images in table["Images"]]},
+            },
             error_x={
                 "type": "data",
                 "symmetric": False,
-                "array": of["to"] - of["Accuracy"],
-                "arrayminus": of["Accuracy"] - of["95 % from"],
-                "color": color,
+                "array": table["to"] - table["Accuracy"],
+                "arrayminus": table["Accuracy"] - table["95 % from"],
+                "color": colors.muted,
                 "thickness": 1.6,
                 "width": 4,
             },
-            customdata=of[["95 % from", "to", "n", "Trainings"]],
-            hovertemplate=f"%{{y}}, {name}: %{{x:.2f}} % (%{{customdata[0]:.2f}} to %{{customdata[1]:.2f}})"
+            customdata=table[["95 % from", "to", "n", "Trainings"]],
+            hovertemplate="%{y}: %{x:.2f} % (%{customdata[0]:.2f} to %{customdata[1]:.2f})"
             "<br>images: %{customdata[2]:,}, trainings: %{customdata[3]}<extra></extra>",
         )
+    )
     figure.update_xaxes(title="accuracy, %, with 95 % interval")
     figure.update_yaxes(autorange="reversed", showgrid=False, type="category")
-    figure.update_layout(scattermode="group", scattergap=0.35, showlegend=True, legend={"orientation": "h", "y": -0.35})
-    return style_figure(figure, mode, height=130 + 70 * table["Network"].nunique())
+    return style_figure(figure, mode, height=84 + 46 * len(table))
 
 
 def bytes_figure(table: pd.DataFrame, mode: Mode, lowest: float | None = None) -> go.Figure:

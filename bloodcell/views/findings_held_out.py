@@ -138,7 +138,7 @@ def answer_held_out(
         "The cells are of one laboratory, and cells of one donor may stand on both sides. The differences between the "
         "splits are between different images; their intervals (Newcombe) leave the spread over seeds out."
     )
-    return Finding(key, HELD_OUT_QUESTION, short, " ".join(sentences), caveat=caveat)
+    return Finding(key, HELD_OUT_QUESTION, short, "\n\n".join(sentences), caveat=caveat)
 
 
 def describe_crossval(one: CrossValidation) -> str:
@@ -256,7 +256,9 @@ def _stand(number: int) -> str:
 def _describe_folds(one: CrossValidation) -> str:
     """Say who answered, and in what the trainings differ from the recipe's own."""
     origin = one.origin
-    text = f"by {origin.num_folds} networks, each trained without one part in {origin.num_folds}"
+    text = (
+        f"by {origin.num_folds} networks, each trained on the other {origin.num_folds - 1} of {origin.num_folds} parts"
+    )
     named = RECIPES.get(origin.recipe_name)
     changed = [] if named is None else _list_changes(origin.recipe, vars(named))
     return f"{text}, with {join_words(changed)}" if changed else text

@@ -13,6 +13,7 @@ from shelf import write_benchmark
 from streamlit.testing.v1 import AppTest
 
 from bloodcell.artifact.crossval import CROSSVAL_FILE, save_crossval
+from bloodcell.dataset import load_split
 from bloodcell.training.experiments import EXPERIMENTS, LADDER_NETWORKS
 
 APP = Path(__file__).parents[2] / "app.py"
@@ -136,6 +137,20 @@ def test_held_out_cells_and_labels_in_doubt_are_shown(shelf):
     assert "./dev python -m bloodcell measure crossval hemanet_tiny" in [code.value for code in at.code]
     table = next(table.value for table in at.dataframe if "Looks like" in table.value.columns)
     assert sorted(table["Train row"]) == [6, 14] and set(table["Label"]) == {"neutrophil"}
+
+
+def test_the_first_twelve_cells_in_doubt_are_shown_with_the_dataset(full_shelf, small_dataset, tmp_path, monkeypatch):
+    folder = tmp_path / "artifacts"
+    shutil.copytree(full_shelf, folder)
+    monkeypatch.setenv("BLOODCELL_ARTIFACTS", str(folder))
+    split = load_split("train")
+    wrong = {row: (row + 1) % 8 for row in range(0, 80, 6)}
+    (folder / CROSSVAL_FILE).unlink()
+    one = make_crossval(split, "hemanet_tiny", wrong, dataset={"kind": "official", "md5": "0" * 32, "label": "made"})
+    save_crossval(one, folder)
+    at = open_findings()
+    assert len(wrong) == 14 and "**14 of 96 train labels" in words(at)
+    assert sum("train row" in one.value for one in at.markdown) == 12
 
 
 def test_a_damaged_cross_validation_is_named_and_nothing_else_breaks(full_shelf, tmp_path, monkeypatch):

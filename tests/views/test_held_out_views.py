@@ -40,7 +40,7 @@ def test_val_that_flatters_is_told_from_test_that_does_not():
     found = answer_held_out(crossvals, {"hemanet_small": network((1, 1, 1), (15, 16, 20))})
     assert found.is_answered and found.key == "held-out"
     assert "**hemanet_small reads 98.00 % of 800 train cells right, each while it was held out**" in found.answer
-    assert "by 5 networks, each trained without one part in 5, with 50 epochs in place of 80" in found.answer
+    assert "by 5 networks, each trained on the other 4 of 5 parts, with 50 epochs in place of 80" in found.answer
     assert "On test its 3 trainings have on average 98.30 %, +0.30 points" in found.answer
     assert "the same within chance; on validation 99.90 %, +1.90 points" in found.answer
     assert "more than chance between the images explains" in found.answer
@@ -113,7 +113,12 @@ def test_the_figure_marks_every_accuracy_with_its_interval(mode):
     assert table["Accuracy"].round(3).tolist() == [99.875, 99.8, 98.4]
     assert ((table["95 % from"] < table["Accuracy"]) & (table["Accuracy"] < table["to"])).all()
     figure = figures.held_out_figure(table, mode)
-    assert [trace.name for trace in figure.data] == ["train, held out", "validation", "test"]
+    assert list(figure.data[0].y) == [
+        "hemanet_small<br>train, held out",
+        "hemanet_small<br>validation",
+        "hemanet_small<br>test",
+    ]
+    assert len(set(figure.data[0].marker.symbol)) == 3
     np.testing.assert_allclose(figure.data[0].x[0] + figure.data[0].error_x.array[0], table["to"][0])
 
 
