@@ -53,7 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _discard_output()
         return 1
     except KeyboardInterrupt:
-        continues = options.command in ("train", "experiment", "data")
+        action = getattr(options, "action", None)
+        continues = options.command in ("train", "experiment") or action in ("download", "crossval")
         hint = " The same command continues where it ended." if continues else ""
         say(f"Stopped.{hint}")
         return 130

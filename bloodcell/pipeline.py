@@ -6,7 +6,6 @@ import datetime
 import logging
 import re
 import shlex
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from importlib import metadata
@@ -26,7 +25,8 @@ from bloodcell.artifact import (
     load_own_artifact,
     publish_artifact,
 )
-from bloodcell.artifact.crossval import CrossValidation, Origin, save_crossval
+from bloodcell.artifact.crossval import CrossValidation, Origin, check_storable, save_crossval
+from bloodcell.artifact.trials import complete_recipe
 from bloodcell.artifact.weights import fill_weights, serialize_weights
 from bloodcell.dataset import (
     CLASS_NAMES,
@@ -71,7 +71,7 @@ logger = logging.getLogger(__name__)
 
 LARGEST_SHIPPED_LITERT_BYTES = 2_500_000
 # A name becomes a folder: letters, digits and a few marks, beginning with a letter or digit.
-_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
+_NAME = re.compile(r"[A-Za-z0-9][\w-]*(\.[\w-]+)*")
 RECORDED_PACKAGES = ("keras", "tensorflow", "jax", "numpy", "ai-edge-litert", "scikit-learn", "medmnist")
 
 
@@ -227,20 +227,23 @@ def cross_validate_network(
     *,
     changes: Mapping[str, Any] | None = None,
     num_folds: int = NUM_FOLDS,
+    force: bool = False,
     on_fold: Callable[[int], None] | None = None,
     on_epoch: OnEpoch | None = None,
     on_batch: OnBatch | None = None,
 ) -> CrossValidation:
-    """Train a catalog row once per fold, keep what each network answers to the images held out, and return it.
+    """Return the cross-validation of a catalog row: what is there, or what networks trained now answer, fold by fold.
 
     Args:
         name: Catalog row, or the row with a tag after a dot for another recipe.
         changes: Other fields of the row's recipe, by name.
         num_folds: From 2 to the number of train images.
+        force: Train again, and replace what is there once the new one is whole.
 
     Raises:
-        TrainingError: The name will not do, there are too many folds, the recipe has a teacher, or a training failed.
-        BloodCellError: The data are missing, the name is unknown, the disk is full.
+        TrainingError: The name will not do, there are too many folds, the recipe has a teacher, a training failed, or
+            what is there came from another recipe, number of folds or dataset.
+        BloodCellError: The data are missing, the name is unknown, the result cannot be stored.
     """
     model_name = graph_of(name)
     _check_name(name, model_name, None)
@@ -249,6 +252,10 @@ def cross_validate_network(
     train_split, val_split = load_split("train"), load_split("val")
     if num_folds > train_split.num_images:
         raise TrainingError(f"{num_folds} folds of {train_split.num_images} train images leave some without an image.")
+    existing = check_storable(name, train_split.identity.md5).get(name)  # before hours of training, not after
+    if existing and not force:
+        _check_same_folds(existing, recipe, num_folds, train_split.identity.md5)
+        return existing
     found = cross_validate(
         model_name,
         recipe,
@@ -262,8 +269,22 @@ def cross_validate_network(
     one = describe_held_out(name, recipe_name, recipe, train_split, found)
     save_crossval(one)
     for fold in range(num_folds):
-        shutil.rmtree(checkpoint_folder(fold, num_folds), ignore_errors=True)
+        folder = checkpoint_folder(fold, num_folds)
+        checkpoint_path(model_name, recipe, fold, train_split, folder).unlink(missing_ok=True)
     return one
+
+
+def _check_same_folds(existing: CrossValidation, recipe: TrainingRecipe, num_folds: int, md5: str) -> None:
+    origin = existing.origin
+    there, asked = complete_recipe(origin.recipe), complete_recipe(asdict(recipe))
+    differing = [f"{field} {there[field]}, not {value}" for field, value in asked.items() if there[field] != value]
+    differing += [] if origin.num_folds == num_folds else [f"{origin.num_folds} folds, not {num_folds}"]
+    differing += [] if origin.dataset["md5"] == md5 else ["another dataset file"]
+    if differing:
+        raise TrainingError(
+            f"{existing.name!r} is cross-validated already, with {' and '.join(differing)}. Add --force to replace it, "
+            f"or give it a tag to keep both, such as {existing.name.partition('.')[0]}.other."
+        )
 
 
 def describe_held_out(
@@ -420,7 +441,10 @@ def _check_same(existing: Artifact, asked: dict[str, Any], changes: dict[str, An
 
 def _check_name(full_name: str, model_name: str, added_set: Path | None) -> None:
     if not _NAME.fullmatch(full_name):
-        raise TrainingError(f"{full_name!r} cannot be a name: expected letters, digits and . _ + -, such as cnn_4.lab.")
+        raise TrainingError(
+            f"{full_name!r} cannot be a name: expected letters, digits, - and _, in parts with a dot between them, "
+            "such as cnn_4.lab."
+        )
     if added_set is not None and full_name == model_name:
         raise TrainingError(
             f"A training with added cells is another one than {model_name}: give it a tag, such as {model_name}.lab."

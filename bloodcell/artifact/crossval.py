@@ -6,19 +6,22 @@ logits for each cross-validated network, and a record in JSON of how each came t
 
 import io
 import json
-from dataclasses import asdict, dataclass
+import typing
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bloodcell.artifact.store import Predictions
+from bloodcell.dataset import CLASS_NAMES
 from bloodcell.errors import ArtifactDamagedError, StorageError
 from bloodcell.files import DAMAGED_ARRAYS, artifacts_directory, write_atomically
 from bloodcell.locks import lock_folder
 
 CROSSVAL_FILE = "crossval.npz"
 _SHARED = ("y_true", "image_hashes")
+_FLOAT16_RANGE = (np.finfo(np.float16).min, np.finfo(np.float16).max)
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,18 @@ def load_crossvals(directory: Path | None = None) -> dict[str, CrossValidation]:
     return {one.name: one for one in found}
 
 
+def check_storable(name: str, dataset_md5: str, directory: Path | None = None) -> dict[str, CrossValidation]:
+    """Return what is there, if a cross-validation of that name and dataset can be stored beside it.
+
+    Raises:
+        ArtifactDamagedError: The file that is there cannot be read, so that what it holds would be lost.
+        StorageError: It holds others of another dataset, or the folder cannot be written.
+    """
+    folder = directory or artifacts_directory()
+    with lock_folder(folder):
+        return _load_if_storable(name, dataset_md5, folder)
+
+
 def save_crossval(one: CrossValidation, directory: Path | None = None) -> Path:
     """Put one cross-validation into the file, in place of an older one of its name, and return where.
 
@@ -104,14 +119,7 @@ def save_crossval(one: CrossValidation, directory: Path | None = None) -> Path:
     folder = directory or artifacts_directory()
     path = folder / CROSSVAL_FILE
     with lock_folder(folder):
-        found = load_crossvals(folder)
-        others = [other for other in found.values() if other.name != one.name]
-        strangers = [other.name for other in others if other.origin.dataset["md5"] != one.origin.dataset["md5"]]
-        if strangers:
-            raise StorageError(
-                f"{path} holds {', '.join(strangers)} on another dataset file, and a file is of one dataset: those "
-                f"would be lost. Move {CROSSVAL_FILE} away to begin another; what was trained for {one.name} is kept."
-            )
+        found = _load_if_storable(one.name, one.origin.dataset["md5"], folder)
         found[one.name] = one
         arrays: dict[str, np.ndarray] = {
             "y_true": one.predictions.y_true.astype(np.uint8),
@@ -120,15 +128,30 @@ def save_crossval(one: CrossValidation, directory: Path | None = None) -> Path:
         }
         for each in found.values():
             arrays[f"{each.name}/folds"] = each.folds.astype(np.uint8)
-            arrays[f"{each.name}/logits"] = each.predictions.logits.astype(np.float16)
+            arrays[f"{each.name}/logits"] = each.predictions.logits.clip(*_FLOAT16_RANGE).astype(np.float16)
         buffer = io.BytesIO()
         np.savez_compressed(buffer, allow_pickle=False, **arrays)
         write_atomically(path, buffer.getvalue())
     return path
 
 
+def _load_if_storable(name: str, dataset_md5: str, folder: Path) -> dict[str, CrossValidation]:
+    found = load_crossvals(folder)
+    strangers = [
+        other.name for other in found.values() if other.name != name and other.origin.dataset["md5"] != dataset_md5
+    ]
+    if strangers:
+        raise StorageError(
+            f"{folder / CROSSVAL_FILE} holds {', '.join(strangers)} on another dataset file, and a file is of one "
+            f"dataset: those would be lost. Move {CROSSVAL_FILE} away to begin another; what was trained for {name} is "
+            "kept."
+        )
+    return found
+
+
 def _read(row: dict[str, Any], stored: Any, shared: dict[str, np.ndarray]) -> CrossValidation:
     origin = Origin(**{**row, "notes": tuple(row["notes"])})
+    _check_origin(origin)
     folds = stored[f"{origin.name}/folds"].astype(np.int64)
     predictions = Predictions(
         "train",
@@ -136,9 +159,29 @@ def _read(row: dict[str, Any], stored: Any, shared: dict[str, np.ndarray]) -> Cr
         stored[f"{origin.name}/logits"].astype(np.float32),
         shared["image_hashes"].astype(np.uint64),
     )
-    if not len(folds) == len(predictions.y_true) == len(predictions.logits) == len(predictions.image_hashes):
-        raise ValueError(f"the arrays of {origin.name} differ in length")
+    num_images = len(np.atleast_1d(predictions.y_true))
+    shapes = [folds.shape, predictions.y_true.shape, predictions.image_hashes.shape, predictions.logits.shape]
+    if shapes != [(num_images,)] * 3 + [(num_images, len(CLASS_NAMES))]:
+        raise ValueError(f"the arrays of {origin.name} do not fit each other: {', '.join(map(str, shapes))}")
+    if not np.isfinite(predictions.logits).all():
+        raise ValueError(f"some logits of {origin.name} are no numbers")
+    for word, values, end in (("label", predictions.y_true, len(CLASS_NAMES)), ("fold", folds, origin.num_folds)):
+        if not num_images or values.min() < 0 or values.max() >= end:
+            raise ValueError(f"{origin.name} has a {word} outside 0 to {end - 1}")
     return CrossValidation(origin, folds, predictions)
+
+
+def _check_origin(origin: Origin) -> None:
+    """Raise ValueError where a field is of another kind than it should be."""
+    kinds = typing.get_type_hints(Origin)
+    for field in fields(Origin):
+        kind = typing.get_origin(kinds[field.name]) or kinds[field.name]
+        value = getattr(origin, field.name)
+        if not isinstance(value, (int, float) if kind is float else kind):
+            raise ValueError(f"the {field.name} of {origin.name} is {value!r}")
+    texts = [*origin.notes, *(origin.dataset.get(key) for key in ("kind", "md5", "label"))]
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError(f"the dataset or a note of {origin.name} is no text")
 
 
 def _damaged(path: Path, error: Exception) -> ArtifactDamagedError:

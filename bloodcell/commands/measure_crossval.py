@@ -22,6 +22,7 @@ def add_crossval_arguments(action: argparse.ArgumentParser) -> None:
         help="another value of a field of the recipe, such as mixup=0; may be repeated",
     )
     action.add_argument("--folds", type=positive, default=5, metavar="N", help="networks to train, 2 or more (5)")
+    action.add_argument("--force", action="store_true", help="train again and replace what is there")
 
 
 def measure_crossval(options: argparse.Namespace) -> int:
@@ -51,11 +52,12 @@ def measure_crossval(options: argparse.Namespace) -> int:
             options.name,
             changes=changes,
             num_folds=options.folds,
+            force=options.force,
             on_fold=on_fold,
             on_epoch=display.on_epoch,
             on_batch=display.on_batch,
         )
-    say(f"Stored in {artifacts_directory() / CROSSVAL_FILE}.")
+    say(f"{'Stored' if display.num_seen else 'Already'} in {artifacts_directory() / CROSSVAL_FILE}.")
     numbers = _describe(one)
     if options.json:
         print_json(numbers)

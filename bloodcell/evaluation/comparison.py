@@ -75,16 +75,20 @@ def paired_difference(
     )
 
 
-def unpaired_interval(a: tuple[int, int], b: tuple[int, int]) -> tuple[float, float]:
+def unpaired_interval(a: tuple[int, int], b: tuple[int, int], num_comparisons: int = 1) -> tuple[float, float]:
     """Return the 95 % interval of the difference between two accuracies on different images, a minus b.
 
     Newcombe's hybrid score interval (1998, Statistics in Medicine 17, 873), which also holds near 100 %.
 
     Args:
         a: (right, images) of the first accuracy; b alike.
+        num_comparisons: Intervals that shall all hold together in 95 % of cases (Bonferroni).
     """
+    from scipy.stats import norm
+
+    z = float(norm.ppf(1 - 0.025 / num_comparisons))
     p, q = a[0] / a[1], b[0] / b[1]
-    (p_low, p_high), (q_low, q_high) = wilson_interval(*a), wilson_interval(*b)
+    (p_low, p_high), (q_low, q_high) = wilson_interval(*a, z), wilson_interval(*b, z)
     return p - q - math.hypot(p - p_low, q_high - q), p - q + math.hypot(p_high - p, q - q_low)
 
 

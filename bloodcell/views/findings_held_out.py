@@ -32,6 +32,7 @@ from bloodcell.views.tables_confusion import count_of
 COMMAND = "./dev python -m bloodcell measure crossval hemanet_small"
 HELD_OUT_QUESTION = "Is the accuracy on val or on test to be believed?"
 LABELS_QUESTION = "Which labels look wrong?"
+_COMPARED = ("test", "val")
 _PARTS = {"val": "validation", "held out": "train, held out", "test": "test"}
 
 
@@ -123,7 +124,7 @@ def answer_held_out(
     sentences = [f"{counted} ({percent(low, 2)} to {percent(high, 2)}): {_describe_folds(one)}."]
     short = f"{counted}."
     if "val" in own:
-        words = {part: _describe_against(own[part], held) for part in ("test", "val")}
+        words = {part: _describe_against(own[part], held) for part in _COMPARED}
         sentences.append(
             f"On test its {_trainings(own['test'])} {percent(own['test'].accuracy, 2)}, {words['test']}; on validation "
             f"{percent(own['val'].accuracy, 2)}, {words['val']}. Nothing was chosen by the held-out cells; by "
@@ -136,7 +137,8 @@ def answer_held_out(
     caveat = (
         "Each of these networks learned from a part of train only, so with all of it a little more can be expected. "
         "The cells are of one laboratory, and cells of one donor may stand on both sides. The differences between the "
-        "splits are between different images; their intervals (Newcombe) leave the spread over seeds out."
+        "splits are between different images; their intervals (Newcombe), widened for two comparisons, leave the "
+        "spread over seeds out."
     )
     return Finding(key, HELD_OUT_QUESTION, short, "\n\n".join(sentences), caveat=caveat)
 
@@ -280,7 +282,9 @@ def _list_changes(recipe: Mapping[str, object], named: Mapping[str, object]) -> 
 
 def _describe_against(score: Score, held: Score) -> str:
     """Say how an accuracy on other images compares with the held-out one: a difference with its interval."""
-    low, high = unpaired_interval((score.right, score.num_images), (held.right, held.num_images))
+    low, high = unpaired_interval(
+        (score.right, score.num_images), (held.right, held.num_images), num_comparisons=len(_COMPARED)
+    )
     text = f"{signed(score.accuracy - held.accuracy, 2)} points ({signed(low, 2)} to {signed(high, 2)})"
     if low > 0:
         return f"{text}: more than chance between the images explains"

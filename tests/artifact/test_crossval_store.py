@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from bloodcell.artifact import Predictions
-from bloodcell.artifact.crossval import CROSSVAL_FILE, CrossValidation, Origin, load_crossvals, save_crossval
+from bloodcell.artifact.crossval import (
+    CROSSVAL_FILE,
+    CrossValidation,
+    Origin,
+    check_storable,
+    load_crossvals,
+    save_crossval,
+)
 from bloodcell.errors import ArtifactDamagedError, StorageError
 
 
@@ -92,8 +99,54 @@ def test_a_damaged_file_is_named_and_never_overwritten(damage, tmp_path):
     assert path.read_bytes() == before
 
 
-def test_arrays_of_different_lengths_are_damage(tmp_path):
+def spoil_predictions(**arrays):
     one = make_crossval()
-    save_crossval(dataclasses.replace(one, folds=one.folds[:-1]), tmp_path)
-    with pytest.raises(ArtifactDamagedError, match="differ in length"):
+    return dataclasses.replace(one, predictions=dataclasses.replace(one.predictions, **arrays))
+
+
+def spoil_origin(**values):
+    one = make_crossval()
+    return dataclasses.replace(one, origin=dataclasses.replace(one.origin, **values))
+
+
+@pytest.mark.parametrize(
+    ("one", "words"),
+    [
+        (dataclasses.replace(make_crossval(), folds=np.zeros(19, np.int64)), "do not fit each other"),
+        (dataclasses.replace(make_crossval(), folds=np.full(20, 2)), "a fold outside 0 to 1"),
+        (spoil_predictions(logits=np.zeros((20, 7), np.float32)), "do not fit each other"),
+        (spoil_predictions(logits=np.zeros(20, np.float32)), "do not fit each other"),
+        (spoil_predictions(logits=np.full((20, 8), np.nan, np.float32)), "are no numbers"),
+        (spoil_predictions(y_true=np.full(20, 9)), "a label outside 0 to 7"),
+        (spoil_predictions(y_true=np.zeros((20, 1), np.int64)), "do not fit each other"),
+        (spoil_predictions(image_hashes=np.zeros(3, np.uint64)), "do not fit each other"),
+        (spoil_origin(dataset={"md5": 3, "kind": "official", "label": "made"}), "is no text"),
+        (spoil_origin(dataset={"md5": "a" * 32, "kind": "official", "label": None}), "is no text"),
+        (spoil_origin(recipe=["num_epochs"]), "the recipe of cnn_3"),
+        (spoil_origin(created=None), "the created of cnn_3 is None"),
+        (spoil_origin(num_folds="two"), "the num_folds of cnn_3"),
+        (spoil_origin(notes=(3,)), "is no text"),
+    ],
+)
+def test_what_does_not_fit_is_damage(one, words, tmp_path, monkeypatch):
+    """Whatever wrote the file: nothing that a page could stumble over comes out of it."""
+    monkeypatch.setattr("bloodcell.artifact.crossval._load_if_storable", lambda *_: {})
+    save_crossval(one, tmp_path)
+    with pytest.raises(ArtifactDamagedError, match=words):
         load_crossvals(tmp_path)
+
+
+def test_a_logit_beyond_float16_is_the_largest_of_it(tmp_path):
+    save_crossval(spoil_predictions(logits=np.full((20, 8), -1e6, np.float32)), tmp_path)
+    assert load_crossvals(tmp_path)["cnn_3"].predictions.logits.max() == np.finfo(np.float16).min
+
+
+def test_before_a_training_it_is_known_whether_the_result_can_be_stored(tmp_path):
+    assert check_storable("cnn_3", "a" * 32, tmp_path) == {}
+    save_crossval(make_crossval(), tmp_path)
+    assert list(check_storable("cnn_4", "a" * 32, tmp_path)) == ["cnn_3"]
+    with pytest.raises(StorageError, match="holds cnn_3 on another dataset file"):
+        check_storable("cnn_4", "b" * 32, tmp_path)
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(StorageError):
+        check_storable("cnn_3", "a" * 32, tmp_path / "file")

@@ -5,11 +5,12 @@ import shutil
 
 import numpy as np
 import pytest
+from made_crossval import make_crossval
 from PIL import Image
 
 from bloodcell import __main__ as command_line
 from bloodcell.artifact import load_artifact, load_shelf
-from bloodcell.artifact.crossval import load_crossvals
+from bloodcell.artifact.crossval import CROSSVAL_FILE, load_crossvals, save_crossval
 from bloodcell.dataset import CLASS_NAMES, load_split
 from bloodcell.inference import trust
 from bloodcell.inference.guard import has_guard
@@ -138,7 +139,39 @@ def test_a_network_is_cross_validated_and_what_was_answered_is_kept(run, shelf, 
     assert np.array_equal(answers.y_true, load_split("train").labels)
     assert np.array_equal(answers.image_hashes, load_split("train").image_hashes)
     assert (answers.logits.argmax(axis=1) == answers.y_true).sum() == found["right"]["count"]
-    assert not list((tmp_path / "cache" / "training").glob("fold*"))  # the checkpoints have done their work
+    assert not list((tmp_path / "cache" / "training").rglob("*.npz"))  # the checkpoints have done their work
+    code, again, err = run("measure", "crossval", "cnn_3.short", "--epochs", "1", "--folds", "2", "--json")
+    assert (code, again) == (0, out) and "Already in" in err and "Fold" not in err
+
+
+def test_a_stored_cross_validation_is_replaced_by_force_alone(run, shelf):
+    save_crossval(make_crossval(load_split("train"), "cnn_3"), shelf)
+    before = (shelf / CROSSVAL_FILE).read_bytes()
+    code, _, err = run("measure", "crossval", "cnn_3", "--epochs", "1", "--folds", "2")
+    assert code == 1 and "num_epochs 20, not 1 and 5 folds, not 2" in err and "cnn_3.other" in err and "Fold" not in err
+    assert (shelf / CROSSVAL_FILE).read_bytes() == before
+    code, _, err = run("measure", "crossval", "cnn_3", "--epochs", "1", "--folds", "2", "--force")
+    assert code == 0 and load_crossvals(shelf)["cnn_3"].origin.num_folds == 2
+
+
+def test_what_another_cross_validation_has_reached_stays(run, shelf, tmp_path):
+    """The checkpoint of one that was stopped, and its lock, are no business of the next one that ends."""
+    from bloodcell.training import checkpoint_path, recipe_for
+    from bloodcell.training.crossval import checkpoint_folder
+
+    recipe = recipe_for("cnn_4")[1].replace(num_epochs=30)
+    stopped = checkpoint_path("cnn_4", recipe, 0, load_split("train"), checkpoint_folder(0, 2))
+    stopped.parent.mkdir(parents=True)
+    for path in (stopped, stopped.with_suffix(".lock")):
+        path.write_bytes(b"what was reached")
+    assert run("measure", "crossval", "cnn_3.short", "--epochs", "1", "--folds", "2")[0] == 0
+    assert stopped.exists() and stopped.with_suffix(".lock").exists()
+
+
+def test_that_the_result_cannot_be_stored_is_said_before_training(run, shelf):
+    (shelf / CROSSVAL_FILE).write_bytes(b"nothing")
+    code, _, err = run("measure", "crossval", "cnn_3", "--epochs", "1", "--folds", "2")
+    assert code == 1 and "crossval.npz cannot be read" in err and "Fold" not in err
 
 
 def test_cross_validation_refuses_what_it_cannot_do(run, shelf):
