@@ -5,7 +5,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from bloodcell.dataset import CLASS_CODES, CLASS_NAMES, SPLITS
+from bloodcell.dataset import CLASS_CODES, CLASS_NAMES
 from bloodcell.inference.classifier import Answer
 from bloodcell.inference.prediction_sets import COVERAGE, COVERAGES
 from bloodcell.views import cache
@@ -65,11 +65,8 @@ spread within the types.
 
 def photo_of_address() -> Photo | None:
     """Return the cell of the dataset that the address names, None if it names none or the dataset is not here."""
-    split, _, row = str(st.query_params.get("cell", "")).partition("-")
-    if split not in SPLITS or not row.isdecimal() or not cache.dataset_status()["available"]:
-        return None
-    images = cache.load_split(split)
-    return photo_of_split(images, int(row)) if int(row) < images.num_images else None
+    cell = cache.find_cell(str(st.query_params.get("cell", "")))
+    return None if cell is None else photo_of_split(cache.load_split(cell[0]), cell[1])
 
 
 def open_example(row: int) -> None:

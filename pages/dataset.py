@@ -119,10 +119,7 @@ def close_cell() -> None:
 
 def cell_of_address() -> tuple[str, int] | None:
     """Return split and row that the address names, None if it names none that exists."""
-    split, _, row = str(st.query_params.get("cell", "")).partition("-")
-    if split not in SPLITS or not row.isdecimal() or int(row) >= cache.load_split(split).num_images:
-        return None
-    return split, int(row)
+    return cache.find_cell(str(st.query_params.get("cell", "")))
 
 
 def begin_at_first_page(*filters: str) -> None:

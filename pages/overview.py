@@ -87,7 +87,8 @@ def show_answer(answer: Answer, best_published: str) -> None:
         if answer.name is None:
             st.markdown("No trained model reaches it yet.")
             return
-        st.markdown(f"**{answer.name}**")
+        equals = f" :small[:gray[and {enumerate_words(answer.equals)}]]" if answer.equals else ""
+        st.markdown(f"**{answer.name}**{equals}")
         st.metric(
             "Accuracy on test",
             percent_interval(answer.accuracy, answer.low, answer.high),

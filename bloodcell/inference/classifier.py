@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from bloodcell.inference.finder_survey import ImageKind
     from bloodcell.inference.guard import Examination, Guard
 
+FRAME_ADVICE = "If there is one, draw a frame around it on the page Classify."
+
 Status = Literal["ok", "uncertain", "unfamiliar", "not_a_cell", "error"]
 
 logger = logging.getLogger(__name__)
@@ -244,7 +246,7 @@ def answer_cells(
     answers: dict[int, Answer] = {}
     for index, (file, frame, notes) in enumerate(asked):
         if frame.kind == "other":
-            reasons = (*((frame.warning,) if frame.warning else ()), *notes)
+            reasons = (*((frame.warning, FRAME_ADVICE) if frame.warning else ()), *notes)
             answers[index] = Answer(file, "not_a_cell", None, None, None, (), artifact.name, reasons)
     looked_at = [index for index in range(len(asked)) if index not in answers]
     if looked_at:

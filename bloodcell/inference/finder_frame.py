@@ -259,5 +259,5 @@ def _frame_middle(pixels: np.ndarray) -> CellFrame:
         None,
         Scale("none", None, 0),
         f"The middle {framed.box.width} x {framed.box.height} pixels were taken.",
-        "No nucleated cell and no platelet was found in the image. If there is one, draw a frame around it.",
+        "No nucleated cell and no platelet was found in the image.",
     )

@@ -19,7 +19,7 @@ import streamlit as st
 
 from bloodcell.files import artifacts_directory, cache_directory, own_models_directory
 from bloodcell.published import load_summary
-from bloodcell.views.selection import OWN, quick_selections
+from bloodcell.views.selection import OWN, quick_selections, read_number
 
 if TYPE_CHECKING:
     from bloodcell.artifact import Artifact, Predictions, Shelf
@@ -162,6 +162,17 @@ def load_typical_rows(split: str) -> dict[int, int]:
 
     path = find_dataset()
     return _load_typical_rows(split, str(path), file_state(path))
+
+
+def find_cell(text: str) -> tuple[str, int] | None:
+    """Return split and row of a text such as "test-123", None if that is no place in the dataset at hand."""
+    from bloodcell.dataset import SPLITS
+
+    split, _, digits = text.partition("-")
+    row = read_number(digits)
+    if split not in SPLITS or row is None or not dataset_status()["available"]:
+        return None
+    return (split, row) if row < load_split(split).num_images else None
 
 
 def match_predictions(name: str, split: str) -> "Matching | None":

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from bloodcell.dataset import CLASS_CODES, CLASS_NAMES, SPLITS
+from bloodcell.dataset import CLASS_CODES, CLASS_NAMES
 from bloodcell.inference.perturbations import CONTROLS, Control, describe_amounts, read_amounts, write_amounts
 from bloodcell.views import cache
 from bloodcell.views import figures_images as pictures
@@ -44,14 +44,6 @@ TILES = 24
 ANY = "any type"
 
 
-def parse_cell(text: str) -> tuple[str, int] | None:
-    """Return split and row of `test-123`, None if that is no place in the dataset at hand."""
-    split, _, row = text.partition("-")
-    if split not in SPLITS or not (row.isascii() and row.isdecimal()) or not cache.dataset_status()["available"]:
-        return None
-    return (split, int(row)) if int(row) < cache.load_split(split).num_images else None
-
-
 def choose_cell() -> tuple[CellImage | None, str | None]:
     """Draw the row of buttons that choose a cell, and return the cell and what the address asked for in vain.
 
@@ -61,7 +53,7 @@ def choose_cell() -> tuple[CellImage | None, str | None]:
     in_vain = None
     brought = read_choices(CELL)
     if brought:
-        if parse_cell(brought[0]) is not None:
+        if cache.find_cell(brought[0]) is not None:
             st.session_state[CELL] = brought[0]
         else:
             in_vain = brought[0]
@@ -94,7 +86,7 @@ def _current_cell(files: dict[str, Photo]) -> CellImage | None:
     chosen = st.session_state.get(CELL, "")
     if chosen in files:
         return next(iter(files[chosen].cells), None)
-    place = parse_cell(chosen)
+    place = cache.find_cell(chosen)
     if place is None:
         if not cache.dataset_status()["available"]:
             return next((cell for photo in files.values() for cell in photo.cells), None)

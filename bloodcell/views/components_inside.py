@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from bloodcell.dataset import CLASS_CODES, CLASS_NAMES, SPLITS
+from bloodcell.dataset import CLASS_CODES, CLASS_NAMES
 from bloodcell.views import cache
 from bloodcell.views import figures_images as pictures
 from bloodcell.views import tables_inside as tables
@@ -32,6 +32,7 @@ STRIP_STYLE = """<style>
 SHARES
 </style>"""
 UPLOAD = "upload"
+LONGEST_SHOWN = 40
 _TYPICAL_CLASS = CLASS_NAMES.index("neutrophil")
 SHARE_BAR_PX = 4
 
@@ -47,7 +48,8 @@ def choose_cell(key: str) -> CellImage | None:
     """
     has_dataset = bool(cache.dataset_status()["available"])
     own: CellImage | None = st.session_state.get(f"{key}_own")
-    known = [value for value in (*st.query_params.get_all(key), st.session_state.get(key, "")) if is_cell(value)]
+    asked_for = (*st.query_params.get_all(key), st.session_state.get(key, ""))
+    known = [value for value in asked_for if cache.find_cell(value)]
     if own is not None:
         known.append(UPLOAD)
     if has_dataset:
@@ -55,8 +57,9 @@ def choose_cell(key: str) -> CellImage | None:
     if not known:
         return None
     asked = st.query_params.get(key, UPLOAD)
-    if has_dataset and asked != UPLOAD and not is_cell(asked):
-        st.session_state[f"{key}_refused"] = f"The address asks for {asked}, a cell that this dataset does not hold."
+    if has_dataset and asked != UPLOAD and not cache.find_cell(asked):
+        short = asked if len(asked) <= LONGEST_SHOWN else f"{asked[:LONGEST_SHOWN]}…"
+        st.session_state[f"{key}_refused"] = f"The address asks for {short}, a cell that this dataset does not hold."
     restore_choice(key, known, known[-1])
     keep_choice(key, known[-1])
     chosen = st.session_state[key]
@@ -64,14 +67,6 @@ def choose_cell(key: str) -> CellImage | None:
         return own
     split, _, row = chosen.partition("-")
     return photo_of_split(cache.load_split(split), int(row)).cells[0]
-
-
-def is_cell(value: str) -> bool:
-    """Return whether a text such as "test-123" names a cell of the dataset at hand."""
-    split, _, row = value.partition("-")
-    if split not in SPLITS or not row.isdecimal() or not cache.dataset_status()["available"]:
-        return False
-    return int(row) < cache.load_split(split).num_images
 
 
 def surprise(key: str) -> None:

@@ -36,6 +36,7 @@ from bloodcell.views.quiz import (
     results_table,
     standings,
 )
+from bloodcell.views.selection import read_number
 from bloodcell.views.tables_classify import name_class
 from bloodcell.views.tables_confusion import matrix_table
 from bloodcell.views.theme import CLASS_GLYPHS, class_color
@@ -54,8 +55,9 @@ Stored = Mapping[str, StoredAnswers]
 def choose_round() -> Round:
     """Draw the row that chooses the cells, and return the round; all of it stands in the URL."""
     brought = read_choices(SEED)
-    if brought is not None and brought[0].isascii() and brought[0].isdecimal() and int(brought[0]) <= HIGHEST_SEED:
-        st.session_state[SEED] = int(brought[0])
+    number = None if brought is None else read_number(brought[0])
+    if number is not None and number <= HIGHEST_SEED:
+        st.session_state[SEED] = number
     elif SEED not in st.session_state:
         st.session_state[SEED] = _random_seed()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):

@@ -17,6 +17,8 @@ STUDY = "study"
 OURS = "ours"
 # A model that this user trained, on the Train page or with `train --own`.
 OWN = "own"
+LONGEST_NUMBER = 9
+"""Digits of the longest number that an address may bring: no row, seed or cell has more."""
 # A browser that has not yet heard of a new address may send the old one this long.
 STALE_ADDRESS_S = 2.0
 
@@ -49,6 +51,11 @@ def brings_news(in_url: tuple[str, ...] | None, last: Address | None, now: float
     if in_url is None or (last is not None and in_url == last.written):
         return False
     return last is None or in_url != last.replaced or now - last.time > STALE_ADDRESS_S
+
+
+def read_number(text: str) -> int | None:
+    """Return the whole number of 0 or more that an address brings; None if it is none, or longer than any row's."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER else None
 
 
 def family_order(table: pd.DataFrame) -> list[str]:

@@ -1,7 +1,7 @@
 """The leaderboard as a reader sees it, and the three answers on top of it. Numbers in, tables out."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -32,6 +32,7 @@ class Answer:
         gain: Accuracy minus the study's best published accuracy, a fraction.
         size_ratio: Published size of the study's best network divided by this size; NaN where it was not published.
         rule: How it was chosen, in a sentence.
+        equals: Other models that are as accurate, where accuracy decided.
     """
 
     title: str
@@ -44,6 +45,7 @@ class Answer:
     gain: float = math.nan
     size_ratio: float = math.nan
     rule: str = ""
+    equals: tuple[str, ...] = ()
 
 
 def find_answers(table: pd.DataFrame, published: pd.DataFrame) -> tuple[Answer, ...]:
@@ -59,7 +61,8 @@ def find_answers(table: pd.DataFrame, published: pd.DataFrame) -> tuple[Answer, 
         (
             MOST_ACCURATE,
             table.sort_values(["test_accuracy", "weights_mb"], ascending=[False, True]),
-            "The highest accuracy on the test images, among the project's models.",
+            "The highest accuracy on the test images, among the project's models as shipped, one training each: "
+            "Findings compares means over seeds. Of equals the lighter one stands first.",
         ),
         (
             LIGHTEST,
@@ -75,10 +78,12 @@ def find_answers(table: pd.DataFrame, published: pd.DataFrame) -> tuple[Answer, 
         ),
     )
     best = best_published(published)
-    return tuple(
+    answers = [
         Answer(title, None, rule=rule) if rows.empty else _answer(title, rows.iloc[0], best, rule)
         for title, rows, rule in chosen
-    )
+    ]
+    equals = table.loc[(table["test_accuracy"] == answers[0].accuracy) & (table["name"] != answers[0].name), "name"]
+    return (replace(answers[0], equals=tuple(equals)), *answers[1:])
 
 
 def best_published(published: pd.DataFrame) -> pd.Series:

@@ -40,6 +40,8 @@ def describe_vote(scores: Scores, label: int | None) -> str:
         return "No model has answered yet."
     classes, counts = np.unique(list(answers.values()), return_counts=True)
     first = int(classes[np.argmax(counts)])
+    if len(classes) > 1 and (counts == counts.max()).sum() > 1:
+        return _describe_division(answers, label)
     mark = "" if label is None else f" ({'✓ right' if first == label else '✗ wrong'})"
     if len(answers) == 1:
         name, values = next(iter(scores.items()))
@@ -52,6 +54,16 @@ def describe_vote(scores: Scores, label: int | None) -> str:
         for other in sorted((int(one) for one in classes if one != first), key=lambda one: -_count(answers, one))
     ]
     return f"{counts.max()} of {len(answers)} models say **{name_class(first)}**{mark}; {', '.join(others)}."
+
+
+def _describe_division(answers: Mapping[str, int], label: int | None) -> str:
+    """Return what models say that no type has most votes of: every type with its voters, the right one marked."""
+    order = sorted(set(answers.values()), key=lambda one: (-_count(answers, one), one))
+    parts = []
+    for one in order:
+        mark = "" if label is None else " (✓ right)" if one == label else " (✗ wrong)"
+        parts.append(f"{_who([name for name, answer in answers.items() if answer == one])} **{name_class(one)}**{mark}")
+    return f"The {len(answers)} models are divided: {', '.join(parts)}."
 
 
 def _count(answers: Mapping[str, int], label: int) -> int:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from bloodcell.artifact import Predictions
 from bloodcell.dataset import CLASS_CODES, CLASS_NAMES
+from bloodcell.views.selection import read_number
 
 NOTHING = ""
 WRONG = "wrong"
@@ -72,8 +73,9 @@ def parse_polygon(region: str) -> np.ndarray | None:
 
 def is_region(region: str, table: pd.DataFrame) -> bool:
     """Return whether a text names a region: a polygon, one cell's image number, a class, or all wrong answers."""
-    if region.isdecimal():
-        return bool((table["image"] == int(region)).any())
+    number = read_number(region)
+    if number is not None:
+        return bool((table["image"] == number).any())
     known = region in (WRONG, *(class_region(label) for label in range(len(CLASS_NAMES))))
     return known or parse_polygon(region) is not None
 
@@ -85,8 +87,9 @@ def select_region(region: str, table: pd.DataFrame) -> np.ndarray:
     if region.startswith(_CLASS):
         codes = np.array(CLASS_CODES)[table["true_index"].to_numpy(np.int64)]
         return codes == region.removeprefix(_CLASS)
-    if region.isdecimal():
-        return (table["image"] == int(region)).to_numpy()
+    number = read_number(region)
+    if number is not None:
+        return (table["image"] == number).to_numpy()
     corners = parse_polygon(region)
     if corners is None:
         return np.zeros(len(table), bool)

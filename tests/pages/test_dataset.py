@@ -150,7 +150,7 @@ def test_next_stays_within_the_chosen_class(small_dataset, small_artifacts):
 def test_a_cell_in_the_address_opens_and_one_that_does_not_exist_is_passed_over(small_dataset, small_artifacts):
     at = open_dataset(cell="val-3")
     assert any("Pixel hash" in table.value.index for table in at.table)
-    for wrong in ("val-4000", "nonsense", "train-", "test--1"):
+    for wrong in ("val-4000", "nonsense", "train-", "test--1", f"test-{'9' * 5000}", "test-²"):
         at = open_dataset(cell=wrong)
         assert not at.exception
         assert not any("Pixel hash" in table.value.index for table in at.table)

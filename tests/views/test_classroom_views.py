@@ -23,11 +23,22 @@ def say(label: int, probability: float = 0.9) -> np.ndarray:
         ({"a": 6, "b": 6}, 5, "Both models say **★ neutrophil** (✗ wrong)."),
         ({"a": 6, "b": 6, "c": 6}, None, "All 3 models say **★ neutrophil**."),
         ({"a": 6, "b": 6, "c": 3}, 6, "2 of 3 models say **★ neutrophil** (✓ right); c says ▲ immature granulocyte."),
+        (
+            {"a": 6, "b": 1},
+            6,
+            "The 2 models are divided: b says **● eosinophil** (✗ wrong), a says **★ neutrophil** (✓ right).",
+        ),
+        (
+            {"a": 6, "b": 1, "c": 6, "d": 1},
+            None,
+            "The 4 models are divided: b and d say **● eosinophil**, a and c say **★ neutrophil**.",
+        ),
     ],
 )
 def test_the_vote_is_a_sentence(answers, label, sentence):
     scores = {name: say(answer) for name, answer in answers.items()}
-    assert tables.describe_vote(scores, label).replace(tables.name_class(6), "★ neutrophil") == sentence
+    said = tables.describe_vote(scores, label).replace(tables.name_class(6), "★ neutrophil")
+    assert said.replace(tables.name_class(1), "● eosinophil") == sentence
 
 
 def test_many_dissenters_are_counted_and_few_are_named():

@@ -12,6 +12,7 @@ from bloodcell.views.selection import (
     family_order,
     known_names,
     quick_selections,
+    read_number,
     study_best,
     study_lightest_good,
 )
@@ -87,3 +88,20 @@ def test_names_of_a_link():
     assert known_names(("b", "zzz"), ["a", "b"]) == ["b"]
     assert known_names(("zzz",), ["a", "b"]) is None
     assert known_names(("",), ["a", "b"]) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("0", 0),
+        ("123", 123),
+        ("999999999", 999999999),
+        ("9" * 5000, None),
+        ("-1", None),
+        ("", None),
+        ("²", None),
+        ("٣", None),
+    ],
+)
+def test_a_number_of_an_address_is_plain_and_short(text, number):
+    assert read_number(text) == number

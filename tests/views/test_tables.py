@@ -64,6 +64,17 @@ def test_change_is_against_the_studys_best_published_accuracy():
     assert answer.size_ratio == pytest.approx(best["memory_mb"] / 22.0)
 
 
+def test_a_tie_for_the_most_accurate_names_both():
+    tied = make_leaderboard(
+        ("vgg16_dropout", "vgg", 0.985, 0.98, 22.0, 2.0),
+        ("cnn_bn", "cnn", 0.985, 0.979, 2.4, 0.2),
+        ("cnn_4", "cnn", 0.94, 0.95, 0.5, 0.05),
+    )
+    answers = find_answers(tied, load_summary())
+    assert (answers[0].name, answers[0].equals) == ("cnn_bn", ("vgg16_dropout",))
+    assert [answer.equals for answer in (*answers[1:], find_answers(BOARD, load_summary())[0])] == [()] * 3
+
+
 def test_no_model_above_95_percent_has_no_name():
     lightest = find_answers(BOARD[BOARD["name"] == "cnn_4"].reset_index(drop=True), load_summary())[1]
     assert lightest.title == LIGHTEST
