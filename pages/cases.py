@@ -35,6 +35,7 @@ from bloodcell.views.components_review import (
     ask_for_login,
     current_reviewer,
     reviewer_name,
+    see_own_record,
     show_differential,
     show_review,
 )
@@ -42,7 +43,7 @@ from bloodcell.views.figures_cases import comparison_figure
 from bloodcell.views.figures_images import escape_markdown
 
 CASES_PER_PAGE = 12
-SEEN_NOTES = "cases_notes_seen"
+REVIEW_KEY = "cases"
 NOT_KEPT = "not kept"  # stands for a white count that was entered and refused, so that the field is filled anew
 HOW = """
 A **case** holds images without their metadata but with their file names, what a model said of each cell, and what
@@ -61,9 +62,8 @@ at once (Bonferroni).
 
 
 class SeenNotes(NamedTuple):
-    """Notes as they were when their box was drawn first: the case, the key of the box, the text that it began with."""
+    """Notes as they were when their box was drawn first: the key of the box, and the text that it began with."""
 
-    case_id: str
     key: str
     text: str
 
@@ -186,12 +186,12 @@ def show_case(store: CaseStore, case: Case) -> None:
                 icon=":material/lock:",
             )
     if case.num_cells:
-        show_review(case.id, key="cases")
+        show_review(case.id, key=REVIEW_KEY)
     else:
         st.info("This case holds no cells yet. Add images to it.", icon=":material/add_photo_alternate:")
     if case.state == "open":
         add_images(store, case, key="cases_add", is_open=not case.num_cells)
-    sign_or_reopen(store, case, key="cases_sign", review_key="cases")
+    sign_or_reopen(store, case, key="cases_sign", review_key=REVIEW_KEY, has_draft=has_draft)
     st.subheader("Report", anchor=False)
     report_buttons(store, case, key="cases_report")
     show_notes(store, case)
@@ -248,24 +248,34 @@ def save_white_count(store: CaseStore, case_id: str) -> None:
     key = f"cases_white_{case_id}"
     entered = st.session_state[key]
     value = None if entered is None else round(entered, 2)
-    is_kept = tell(lambda: store.set_white_count(case_id, value, current_reviewer()))
-    st.session_state[f"{key}_shown"] = value if is_kept else NOT_KEPT
+
+    def keep() -> None:
+        see_own_record(REVIEW_KEY, case_id, store.set_white_count(case_id, value, current_reviewer()))
+
+    st.session_state[f"{key}_shown"] = value if tell(keep) else NOT_KEPT
 
 
 def show_notes(store: CaseStore, case: Case) -> None:
     """The notes, to read or to change.
 
-    What is typed stays in its box until its writer saves or drops it, whatever others do; the box of notes that were
-    saved, or taken from somebody else, is a new one.
+    What is typed stays in its box until its writer saves or drops it, whatever others do and whatever the writer looks
+    at meanwhile; the box of notes that were saved, or taken from somebody else, is a new one.
     """
-    with st.expander("Notes", icon=":material/notes:", expanded=bool(case.notes)):
+    with st.expander("Notes", icon=":material/notes:", expanded=bool(case.notes) or has_draft(case.id)):
         if case.state == "signed":
             st.markdown(escape_markdown(case.notes) or "No notes.")
             return
-        seen: SeenNotes | None = st.session_state.get(SEEN_NOTES)
-        if seen is None or seen.case_id != case.id or seen.key not in st.session_state:
-            seen = st.session_state[SEEN_NOTES] = see_notes(case)
-        st.text_area("Notes", value=seen.text, key=seen.key, label_visibility="collapsed", max_chars=20_000)
+        seen: SeenNotes | None = st.session_state.get(seen_key(case.id))
+        if seen is None or seen.key not in st.session_state:
+            seen = st.session_state[seen_key(case.id)] = see_notes(case)
+        st.text_area(
+            "Notes",
+            value=seen.text,
+            key=seen.key,
+            label_visibility="collapsed",
+            max_chars=20_000,
+            persist_state="session",
+        )
         if case.notes == seen.text:
             st.button(
                 "Save the notes",
@@ -302,7 +312,7 @@ def show_other_notes(store: CaseStore, case: Case) -> None:
             icon=":material/edit_note:",
             key=f"cases_notes_{case.id}_take",
             on_click=st.session_state.pop,
-            args=(SEEN_NOTES, None),
+            args=(seen_key(case.id), None),
         )
 
 
@@ -311,19 +321,32 @@ def newest_notes(case: Case) -> Record | None:
     return next((record for record in reversed(case.records) if record.action == "notes changed"), None)
 
 
+def seen_key(case_id: str) -> str:
+    """Return the key under which the session keeps what its reader saw of a case's notes."""
+    return f"cases_notes_seen_{case_id}"
+
+
+def has_draft(case_id: str) -> bool:
+    """Return whether the box of a case's notes holds changes that are not saved."""
+    seen: SeenNotes | None = st.session_state.get(seen_key(case_id))
+    return seen is not None and str(st.session_state.get(seen.key, seen.text)).strip() != seen.text.strip()
+
+
 def see_notes(case: Case) -> SeenNotes:
     """Return the notes as they are now, with the key of the box that begins with them."""
     newest = newest_notes(case)
-    return SeenNotes(case.id, f"cases_notes_{case.id}_{newest.number if newest else 0}", case.notes)
+    return SeenNotes(f"cases_notes_{case.id}_{newest.number if newest else 0}", case.notes)
 
 
 def save_notes(store: CaseStore, case_id: str, before: str) -> None:
     """Keep what is in the box, unless somebody changed the notes since the reader saw them as they were `before`."""
-    text = str(st.session_state[st.session_state[SEEN_NOTES].key])
-    if text.strip() == before or tell(
-        lambda: store.change_notes(case_id, text, current_reviewer(), before), "The notes are saved."
-    ):
-        st.session_state.pop(SEEN_NOTES)
+    text = str(st.session_state[st.session_state[seen_key(case_id)].key])
+
+    def keep() -> None:
+        see_own_record(REVIEW_KEY, case_id, store.change_notes(case_id, text, current_reviewer(), before))
+
+    if text.strip() == before or tell(keep, "The notes are saved."):
+        st.session_state.pop(seen_key(case_id))
 
 
 def show_history(case: Case) -> None:

@@ -29,6 +29,7 @@ Action = Literal[
     "white count set",
     "signed",
     "images dropped",
+    "images returned",
     "reopened",
     "restored",
 ]
@@ -266,22 +267,20 @@ def action_of(label: str, answer: ModelAnswer | None) -> Action:
     return "confirmed" if answer is not None and answer.label == label else "reclassified"
 
 
-def last_undoable(records: Sequence[Record], reviewer: str) -> tuple[Record, ...]:
-    """Return the records of what the reviewer did last, in one move, and has not taken back; empty if there is none."""
+def undoable_moves(records: Sequence[Record], *reviewers: str) -> list[tuple[Record, ...]]:
+    """Return the records of each move that was not taken back, newest move first.
+
+    Args:
+        records: In their order.
+        reviewers: Names of the person whose moves are meant: more than one where they gave theirs only later.
+    """
     undone = {record.undoes for record in records if record.undoes is not None}
-    own = [
-        record
-        for record in records
-        if record.reviewer == reviewer
-        and record.number not in undone
-        and (record.action in DECISIONS or record.action == "commented")
-    ]
-    if not own:
-        return ()
-    last = own[-1]
-    return tuple(
-        record for record in own if record.number == last.number or (last.batch and record.batch == last.batch)
-    )
+    moves: dict[str | int, list[Record]] = {}
+    for record in records:
+        is_move = record.action in DECISIONS or record.action == "commented"
+        if is_move and record.reviewer in reviewers and record.number not in undone:
+            moves.setdefault(record.batch or record.number, []).append(record)
+    return [tuple(move) for move in reversed(moves.values())]
 
 
 def to_json(value: Any) -> str:

@@ -5,13 +5,13 @@ the same cell since, it is refused with what they said, and the reviewer decides
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bloodcell.cases import schema
 from bloodcell.cases.base import Case, CaseBase, add_records, clean_text, read_case, update_row, utc_now
-from bloodcell.cases.records import DECISIONS, OTHER, Cell, ModelAnswer, Record, action_of, last_undoable, to_json
+from bloodcell.cases.records import DECISIONS, OTHER, Cell, ModelAnswer, Record, action_of, to_json, undoable_moves
 from bloodcell.errors import CaseChangedError, CaseLockedError, CaseNotFoundError, CaseUnfinishedError
 
 
@@ -30,6 +30,19 @@ class Choice:
     label: str
     text: str = ""
     is_white: bool = True
+
+
+@dataclass(frozen=True)
+class Undone:
+    """What was taken back.
+
+    Attributes:
+        cells: Ids of the cells that it concerned; empty where there was nothing left to undo.
+        passed_over: A sentence about a later move that was left out because somebody overruled it; empty if none.
+    """
+
+    cells: tuple[str, ...] = ()
+    passed_over: str = ""
 
 
 class CaseReview(CaseBase):
@@ -103,28 +116,35 @@ class CaseReview(CaseBase):
             ]
             return add_records(connection, case_id, case.num_records, rows)
 
-    def undo(self, case_id: str, reviewer: str, batch: str | None = None) -> tuple[str, ...]:
-        """Take back the reviewer's last move, as new records; return the cells that it concerned, if any.
+    def undo(self, case_id: str, reviewer: str, batch: str | None = None, marks: Iterable[str] = ()) -> Undone:
+        """Take back the reviewer's last move of which anything still stands, as new records.
+
+        Args:
+            batch: As in `decide`.
+            marks: Other names under which the same person decided, such as the mark of a session without a name.
 
         Raises:
-            CaseChangedError: Somebody else has judged all of these cells since.
+            CaseChangedError: Somebody else has judged all the cells of all these moves since.
             CaseLockedError: The case is signed.
         """
         batch = batch or f"{uuid.uuid4().hex}:1"
         with self.changing(case_id) as (connection, row):
             case = read_case(connection, row)
-            last = last_undoable(case.records, reviewer)
-            if not last or any(record.batch == batch for record in case.records):
-                return ()
+            moves = undoable_moves(case.records, reviewer, *marks)
+            if not moves or any(record.batch == batch for record in case.records):
+                return Undone()
             by_id = {cell.id: cell for cell in case.cells}
-            standing = [r for r in last if r.action == "commented" or by_id[str(r.cell_id)].decision == r]
-            if not standing:
-                later = by_id[str(last[0].cell_id)].decision
+            standing_of = [
+                [r for r in move if r.action == "commented" or by_id[str(r.cell_id)].decision == r] for move in moves
+            ]
+            standing = next(filter(None, standing_of), None)
+            overruled = ""
+            if not standing_of[0]:
+                later = by_id[str(moves[0][0].cell_id)].decision
                 assert later is not None
-                raise CaseChangedError(
-                    f"Your last decision no longer stands: {describe_record(case, later)} "
-                    "It was not undone; decide again if you disagree."
-                )
+                overruled = f"Your last decision no longer stands: {describe_record(case, later)}"
+            if standing is None:
+                raise CaseChangedError(f"{overruled} It was not undone; decide again if you disagree.")
             rows = [
                 {
                     "reviewer": reviewer,
@@ -137,7 +157,8 @@ class CaseReview(CaseBase):
                 for record in standing
             ]
             add_records(connection, case_id, case.num_records, rows)
-            return tuple(str(record.cell_id) for record in standing)
+            passed_over = f"{overruled} An earlier one of yours was undone instead." if overruled else ""
+            return Undone(tuple(str(record.cell_id) for record in standing), passed_over)
 
     def sign_off(self, case_id: str, reviewer: str, keep_images: bool, seen: int) -> None:
         """Sign a case and lock it.

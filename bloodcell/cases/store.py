@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import URL, Connection
+from sqlalchemy.engine import URL, Connection, RowMapping
 from sqlalchemy.exc import IntegrityError
 
 from bloodcell.cases import schema
@@ -41,7 +41,7 @@ class CaseStore(CaseReview):
         """Make an empty case and return its id.
 
         Raises:
-            CaseExistsError: Another case has this identifier.
+            CaseExistsError: Another case has this identifier, in whatever letter case.
             ValueError: The identifier is empty or too long.
         """
         identifier = _check_identifier(identifier)
@@ -49,14 +49,15 @@ class CaseStore(CaseReview):
         row = {"id": case_id, "identifier": identifier, "notes": clean_text(notes), "created": now, "changed": now}
         try:
             with self.transaction() as connection:
+                existing = _find_row(connection, identifier)
+                if existing is not None:
+                    raise _case_exists(existing["identifier"])
                 connection.execute(schema.cases.insert().values(**row))
                 add_records(
                     connection, case_id, 0, [{"action": "created", "reviewer": reviewer, "text": clean_text(notes)}]
                 )
         except IntegrityError as error:
-            raise CaseExistsError(
-                f"There is already a case {identifier!r}. Open it, or choose another identifier."
-            ) from error
+            raise _case_exists(identifier) from error
         return case_id
 
     def list_cases(self, search: str = "", state: State | None = None) -> list[CaseSummary]:
@@ -78,10 +79,9 @@ class CaseStore(CaseReview):
         ]
 
     def find_case(self, identifier: str) -> CaseSummary | None:
-        """Return the case with this identifier, None where there is none."""
-        query = sa.select(schema.cases).where(schema.cases.c.identifier == _clean_identifier(identifier))
+        """Return the case with this identifier, else the first made whose letter case only differs; None for none."""
         with self.transaction(writing=False) as connection:
-            row = connection.execute(query).mappings().first()
+            row = _find_row(connection, _clean_identifier(identifier))
         return None if row is None else summary_of(row)
 
     def add_images(
@@ -129,8 +129,43 @@ class CaseStore(CaseReview):
                 add_records(connection, case_id, case["num_records"], rows)
         return [row["cell_id"] for row in rows]
 
-    def change_notes(self, case_id: str, notes: str, reviewer: str, before: str) -> None:
-        """Replace the case's notes.
+    def refill_pictures(self, case_id: str, images: Sequence[NewImage], reviewer: str) -> int:
+        """Give back pictures that were dropped at a sign-off, where the very same pixels come again.
+
+        A cell that is framed differently now stays without: its decisions are about other pixels.
+
+        Args:
+            images: As in `add_images`.
+
+        Returns:
+            The number of cells that have their picture again.
+
+        Raises:
+            CaseLockedError: The case is signed.
+        """
+        given = {hash_pixels(image.pixels): image for image in images}
+        kept, cells = schema.images, schema.cells
+        query = sa.select(kept.c.id, kept.c.image_hash).join(cells, cells.c.image_id == kept.c.id).distinct()
+        query = query.where(kept.c.case_id == case_id, kept.c.image_hash.in_(list(given)), cells.c.pixels.is_(None))
+        num_back, files = 0, []
+        with self.changing(case_id) as (connection, case):
+            for image_id, image_hash in connection.execute(query).all():
+                image = given[image_hash]
+                back = {hash_pixels(cell.pixels): cell.pixels for cell in image.cells}
+                is_image = (kept.c.id == image_id) & kept.c.pixels.is_(None)
+                connection.execute(kept.update().where(is_image).values(pixels=encode_pixels(image.pixels)))
+                for cell_hash, pixels in back.items():
+                    is_cell = (cells.c.image_id == image_id) & (cells.c.image_hash == cell_hash)
+                    change = cells.update().where(is_cell, cells.c.pixels.is_(None))
+                    num_back += connection.execute(change.values(pixels=encode_pixels(pixels))).rowcount
+                files.append(clean_text(image.file))
+            if files:
+                record = {"action": "images returned", "reviewer": reviewer, "text": ", ".join(files)}
+                add_records(connection, case_id, case["num_records"], [record])
+        return num_back
+
+    def change_notes(self, case_id: str, notes: str, reviewer: str, before: str) -> int:
+        """Replace the case's notes; return the number of the record of it.
 
         Args:
             before: The notes as the reviewer saw them.
@@ -146,10 +181,13 @@ class CaseStore(CaseReview):
                 )
             update_row(connection, case_id, notes=clean_text(notes))
             record = {"action": "notes changed", "reviewer": reviewer, "text": clean_text(notes)}
-            add_records(connection, case_id, row["num_records"], [record])
+            return add_records(connection, case_id, row["num_records"], [record])
 
-    def set_white_count(self, case_id: str, white_count: float | None, reviewer: str) -> None:
+    def set_white_count(self, case_id: str, white_count: float | None, reviewer: str) -> int | None:
         """Set the white count that absolute numbers are computed from, 10^9 cells per litre; None for none.
+
+        Returns:
+            The number of the record of it, None where the count was the same before.
 
         Raises:
             CaseLockedError: The case is signed.
@@ -159,11 +197,11 @@ class CaseStore(CaseReview):
             raise ValueError(f"Expected a white count in 10^9 per litre, above 0. Received: {white_count}")
         with self.changing(case_id) as (connection, row):
             if row["white_count"] == white_count:
-                return
+                return None
             update_row(connection, case_id, white_count=white_count)
             text = "none" if white_count is None else f"{white_count:g} x 10^9 per litre"
             record = {"action": "white count set", "reviewer": reviewer, "text": text}
-            add_records(connection, case_id, row["num_records"], [record])
+            return add_records(connection, case_id, row["num_records"], [record])
 
     def delete_case(self, case_id: str) -> None:
         """Delete a case with all that belongs to it; in SQLite what it held is overwritten on the disk.
@@ -189,6 +227,20 @@ def open_store() -> CaseStore:
         if store is None or (is_file(url) and not Path(str(url.database)).is_file()):
             store = _stores[url] = CaseStore(url)
         return store
+
+
+def _case_exists(identifier: str) -> CaseExistsError:
+    return CaseExistsError(f"There is already a case {identifier!r}. Open it, or choose another identifier.")
+
+
+def _find_row(connection: Connection, identifier: str) -> RowMapping | None:
+    """Return the row of the case of this identifier, else of the oldest that differs in letter case only."""
+    query = sa.select(schema.cases)
+    exact = connection.execute(query.where(schema.cases.c.identifier == identifier)).mappings().first()
+    if exact is not None:
+        return exact
+    rows = connection.execute(query.order_by(schema.cases.c.created)).mappings()  # databases fold ASCII letters only
+    return next((row for row in rows.all() if row["identifier"].casefold() == identifier.casefold()), None)
 
 
 def _clean_identifier(identifier: str) -> str:

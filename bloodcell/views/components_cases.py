@@ -265,11 +265,12 @@ def fill_case(
     )
 
 
-def sign_or_reopen(store: CaseStore, case: Case, key: str, review_key: str) -> None:
+def sign_or_reopen(store: CaseStore, case: Case, key: str, review_key: str, has_draft: Callable[[str], bool]) -> None:
     """Offer to sign an open case, or to reopen a signed one.
 
     Args:
         review_key: Key of the review of this page; what is signed is what it showed.
+        has_draft: Told the case's id, says whether its notes were changed here and not saved: they would be left out.
     """
     if case.state == "signed":
         with st.popover("Reopen", icon=":material/lock_open:", key=f"{key}_popover"):
@@ -311,7 +312,7 @@ def sign_or_reopen(store: CaseStore, case: Case, key: str, review_key: str) -> N
             type="primary",
             icon=":material/lock:",
             on_click=_sign,
-            args=(store, case.id, key, review_key),
+            args=(store, case.id, key, review_key, has_draft),
         )
 
 
@@ -427,7 +428,14 @@ def _start_case(store: CaseStore, key: str) -> None:
     tell(start)
 
 
-def _sign(store: CaseStore, case_id: str, key: str, review_key: str) -> None:
+def _sign(store: CaseStore, case_id: str, key: str, review_key: str, has_draft: Callable[[str], bool]) -> None:
+    if has_draft(case_id):
+        st.session_state[_MESSAGE] = (
+            "error",
+            "Your notes are not saved yet, so the case was not signed. Save them under Notes, or change them back, "
+            "then sign.",
+        )
+        return
     name = login_name() or str(st.session_state[f"{key}_name_{case_id}"]).strip()
     if not name:
         st.session_state[_MESSAGE] = ("error", "The case was not signed: sign-off needs the reviewer's name.")
@@ -447,5 +455,5 @@ def _reopen(store: CaseStore, case_id: str, key: str) -> None:
 
 def _report_intake(intake: Intake) -> tuple[str, str]:
     """Return how serious it is, and what became of the files in words."""
-    is_whole = intake.num_added > 0 and not intake.failed
+    is_whole = intake.num_added + intake.num_returned > 0 and not intake.failed
     return "success" if is_whole else "warning", " ".join([intake.describe(), *intake.failed])

@@ -20,6 +20,7 @@ from bloodcell.views.figures_cases import differential_figure
 from bloodcell.views.figures_images import escape_markdown
 
 REVIEWER_KEY = "reviewer"
+MARK_KEY = "reviewer_mark"  # what stands in the records for a session without a name
 WATCH_SECONDS = 4.0
 LOGIN_CLAIMS = ("name", "email", "sub")
 NAMELESS = (
@@ -41,7 +42,8 @@ KEYS = """
 | **N** | comment |
 | **U** or Ctrl + Z | undo your last move |
 
-A click goes to a cell; Ctrl-click and Shift-click select more. Keys act while no text field has the focus.
+A click goes to a cell; Ctrl-click and Shift-click select more. Keys act while no text field has the focus; a switch or
+button outside the gallery that was used last keeps Enter, Space, arrows and Esc for itself.
 """
 # The differential stays in view while the gallery scrolls, where there is a side for it.
 SIDE_STYLE = """<style>
@@ -80,9 +82,9 @@ def current_reviewer() -> str:
     name = login_name() or str(st.session_state.get(REVIEWER_KEY, "")).strip()
     if name:
         return name
-    if "reviewer_mark" not in st.session_state:
-        st.session_state["reviewer_mark"] = secrets.token_hex(2)
-    return f"unnamed reviewer {st.session_state['reviewer_mark']}"
+    if MARK_KEY not in st.session_state:
+        st.session_state[MARK_KEY] = f"unnamed reviewer {secrets.token_hex(2)}"
+    return str(st.session_state[MARK_KEY])
 
 
 def login_name() -> str | None:
@@ -140,6 +142,17 @@ def show_review(case_id: str, key: str) -> None:
 def seen_record(key: str, case_id: str) -> int:
     """Return the number of the newest record that a page's review has shown, 0 where it has shown none."""
     return int(st.session_state.get(f"{key}_seen", {}).get(case_id, 0))
+
+
+def see_own_record(key: str, case_id: str, number: int | None) -> None:
+    """Count a record that the reader just made as seen, unless somebody else's lies between it and what they saw.
+
+    Args:
+        key: As in `show_review`.
+        number: Its number, None where none was made.
+    """
+    if number == seen_record(key, case_id) + 1:
+        st.session_state[f"{key}_seen"] = {case_id: number}
 
 
 def show_differential(found: Differential, key: str) -> None:
@@ -224,7 +237,8 @@ def _receive(case_id: str, key: str) -> None:
     """Handle what the gallery sent; runs before the page is drawn again."""
     events = st.session_state.get(f"{key}_gallery", {}).get("events")
     before = _outcome(key, case_id)
-    after = review.apply_events(open_store(), case_id, events, current_reviewer(), before.handled)
+    marks = [st.session_state[MARK_KEY]] if MARK_KEY in st.session_state else []
+    after = review.apply_events(open_store(), case_id, events, current_reviewer(), before.handled, marks)
     if after.focus is not None:
         st.session_state[f"{key}_focus_token"] = st.session_state.get(f"{key}_focus_token", 0) + 1
     st.session_state[f"{key}_outcome"] = (case_id, after)
@@ -261,8 +275,8 @@ def _watch(case_id: str, key: str) -> None:
 
 
 def _picture_addresses(store: CaseStore, case: Case) -> dict[str, str]:
-    """Return the pictures of a case, made once per session and set of cells: they do not change."""
-    state = (case.id, case.has_pixels, tuple(cell.id for cell in case.cells))
+    """Return the pictures of a case, made once per session and set of pictures: they do not change."""
+    state = (case.id, tuple((cell.id, cell.has_pixels) for cell in case.cells))
     known: tuple[Any, dict[str, str]] | None = st.session_state.get("review_pictures")
     if known is None or known[0] != state:
         known = (state, review.picture_addresses(case, store.load_pictures(case.id), store.load_images(case.id)))

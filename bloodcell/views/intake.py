@@ -7,6 +7,7 @@ stays kept whatever happens to the rest.
 import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from bloodcell.artifact import Artifact
@@ -17,7 +18,7 @@ from bloodcell.errors import ImageError
 from bloodcell.inference import read_image
 from bloodcell.inference.classifier import AskedCell, answer_cells, set_threshold
 from bloodcell.inference.finder_survey import ImageKind
-from bloodcell.inference.images import list_pages
+from bloodcell.inference.images import list_pages, name_page
 from bloodcell.inference.prediction_sets import COVERAGE
 from bloodcell.inference.specimens import find_specimen, remarks_on
 from bloodcell.inference.views import NUM_VIEWS
@@ -62,12 +63,14 @@ class Intake:
     Attributes:
         num_added: Cells that are in the case now and were not before.
         num_present: Cells that were left out because they were there already, framed the same or a little differently.
+        num_returned: Of these, cells whose picture was dropped at a sign-off and is kept again.
         num_empty: Files read in which no cell was found; nothing of them is kept.
-        failed: A sentence for each file that could not be read.
+        failed: A sentence for each file that could not be read, with its name.
     """
 
     num_added: int = 0
     num_present: int = 0
+    num_returned: int = 0
     num_empty: int = 0
     failed: list[str] = field(default_factory=list)
 
@@ -78,6 +81,8 @@ class Intake:
             were = "was" if self.num_present == 1 else "were"
             stay = "stays as first framed" if self.num_present == 1 else "stay as first framed"
             parts.append(f"{self.num_present} {were} in the case already and {stay}")
+        if self.num_returned:
+            parts.append(f"{self.num_returned} {'picture' if self.num_returned == 1 else 'pictures'} came back")
         if self.num_empty:
             parts.append(f"in {self.num_empty} {'image' if self.num_empty == 1 else 'images'} no cell was found")
         if self.failed:
@@ -117,7 +122,7 @@ def keep_files(
             try:
                 image, asked = _read(given)
             except ImageError as error:
-                intake.failed.append(str(error))
+                intake.failed.append(_name_in(str(error), given))
             else:
                 intake.num_empty += not image.cells
                 if image.cells:
@@ -129,7 +134,14 @@ def keep_files(
         num_added = len(store.add_images(case_id, images, answers, reviewer))
         intake.num_added += num_added
         intake.num_present += sum(len(image.cells) for image in images) - num_added
+        intake.num_returned += store.refill_pictures(case_id, images, reviewer)
     return intake
+
+
+def _name_in(sentence: str, given: GivenFile) -> str:
+    """Return a sentence about a file with the file's name before it, unless it begins with it already."""
+    name = name_page(Path(given.name.replace("\\", "/")).name, given.page)
+    return sentence if sentence.startswith(name) else f"{name}: {sentence}"
 
 
 def _read(given: GivenFile) -> tuple[NewImage, list[AskedCell]]:

@@ -148,20 +148,26 @@ def gallery_data(
 
 
 def apply_events(
-    store: CaseStore, case_id: str, events: Any, reviewer: str, handled: Mapping[str, int] | None = None
+    store: CaseStore,
+    case_id: str,
+    events: Any,
+    reviewer: str,
+    handled: Mapping[str, int] | None = None,
+    marks: Sequence[str] = (),
 ) -> Outcome:
     """Turn what a gallery sent into records, each event once, in the order in which the reader acted.
 
     Args:
         events: As the browser sent them; what is malformed is left out.
         handled: By client, the number of the last event handled before.
+        marks: Other names under which the same person decided before; what was done under them can be undone too.
     """
     outcome = Outcome(dict(handled or {}))
     for event in events if isinstance(events, list) else ():
         if not _is_sound(event) or event["sequence"] <= outcome.handled.get(event["client"], 0):
             continue
         try:
-            _apply(store, case_id, event, reviewer, outcome)
+            _apply(store, case_id, event, reviewer, marks, outcome)
         except BloodCellError as error:
             outcome.messages.append(str(error))
             outcome.focus = event["cells"][0] if event["cells"] else outcome.focus
@@ -189,13 +195,22 @@ def picture_addresses(case: Case, pictures: Mapping[str, bytes], images: Mapping
     return addresses
 
 
-def _apply(store: CaseStore, case_id: str, event: Mapping[str, Any], reviewer: str, outcome: Outcome) -> None:
+def _apply(
+    store: CaseStore,
+    case_id: str,
+    event: Mapping[str, Any],
+    reviewer: str,
+    marks: Sequence[str],
+    outcome: Outcome,
+) -> None:
     batch = f"{event['client']}:{event['sequence']}"
     if event["type"] == "undo":
-        cells = store.undo(case_id, reviewer, batch)
-        if not cells:
+        undone = store.undo(case_id, reviewer, batch, marks)
+        if not undone.cells:
             outcome.messages.append("There is nothing of yours left to undo in this case.")
-        outcome.focus = cells[0] if cells else outcome.focus
+        if undone.passed_over:
+            outcome.messages.append(undone.passed_over)
+        outcome.focus = undone.cells[0] if undone.cells else outcome.focus
     elif event["type"] == "comment":
         store.comment(case_id, event["cells"], event["text"], reviewer, batch)
     elif event["type"] == "confirm":

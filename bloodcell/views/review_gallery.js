@@ -203,13 +203,21 @@ function neighbour(gallery, direction) {
   return best?.id ?? gallery.cursor
 }
 
+const WITHOUT_TEXT = "[type=checkbox], [type=radio], [type=button], [type=submit], [type=file], [type=range]"
+const TEXT_FIELDS = `input:not(${WITHOUT_TEXT}), textarea, select, [contenteditable], [contenteditable] *`
+
 function isForUs(gallery, event) {
-  // Keys act when nothing else has the focus, or something of ours that is not a text field.
-  const target = event.composedPath()[0]
-  if (!(target instanceof Element)) return false
-  if (target.matches("input, textarea, select, [contenteditable]")) return false
+  // Keys act unless a text field has the focus, or the form of ours that asks for words.
+  const path = event.composedPath()
+  const target = path[0]
+  if (!(target instanceof Element) || target.matches(TEXT_FIELDS)) return false
   if (document.querySelector('[data-testid="stDialog"], [role="dialog"]')) return false
-  return target === document.body || event.composedPath().includes(gallery.root)
+  if (path.includes(gallery.find(".words"))) return false
+  if (target === document.body || path.includes(gallery.root)) return true
+  // A switch or button of the page that has the focus still needs Enter, Space, arrows and the like for itself.
+  if (gallery.asked) return false
+  if (event.ctrlKey || event.metaKey) return event.key.toLowerCase() === "z"
+  return /^[a-z0-9]$/i.test(event.key) || event.key === "Delete"
 }
 
 function onKey(gallery, event) {

@@ -51,3 +51,18 @@ def test_a_corrected_white_count_appears_in_the_field(open_notes):
     store.set_white_count(case_id, 7.2, "Ben")
     page.wait_for_function("() => document.querySelector('input[type=number]').value === '7.20'")
     assert store.load_case(case_id).white_count == 7.2
+
+
+def test_signing_right_after_typing_notes_is_refused_and_the_notes_stay_also_when_the_case_is_left(open_notes):
+    page, store, case_id = open_notes
+    box = page.get_by_role("textbox", name="Notes")
+    box.press_sequentially("typed, not saved")
+    page.get_by_label("Reviewer's name").fill("Dr. Ruiz")
+    page.get_by_role("button", name="Sign and lock the case").click()
+    page.get_by_text("Your notes are not saved yet").wait_for()
+    settle(page)
+    assert box.input_value() == "typed, not saved" and store.load_case(case_id).state == "open"
+    page.get_by_role("button", name="All cases").click()
+    page.locator(f".st-key-cases_open_{case_id} button").click()
+    box.wait_for()
+    assert box.input_value() == "typed, not saved", "and its box is unfolded"

@@ -175,6 +175,43 @@ def test_keys_typed_into_a_text_field_decide_nothing(open_review):
     assert store.load_case(case_id).cells[3].decision.reviewer == "Dr. 1 2 3"
 
 
+def test_keys_decide_after_the_gallerys_own_switches_were_used(open_review):
+    open_page, store, case_id = open_review
+    page = open_page()
+    page.get_by_text("Move on").click()
+    settle(page)
+    page.keyboard.press("ArrowRight")
+    assert cursor(page) == 4, "arrows belong to the switch"
+    page.keyboard.press("6")
+    wait_saved(page)
+    assert decided(store, case_id) == {4: "monocyte"} and cursor(page) == 4
+    page.get_by_role("radio", name="what counts now").or_(page.get_by_role("button", name="what counts now")).click()
+    settle(page)
+    page.keyboard.press("u")
+    wait_saved(page)
+    assert decided(store, case_id) == {}
+    page.keyboard.press("9")
+    page.keyboard.type("platelet clump")
+    page.get_by_role("checkbox", name="counts as a white cell").click()
+    page.keyboard.press("5")
+    wait_saved(page)
+    assert decided(store, case_id) == {}, "the form that asks for words decides nothing before it is saved"
+
+
+def test_what_was_decided_before_the_name_was_typed_can_be_undone(open_review):
+    open_page, store, case_id = open_review
+    page = open_page()
+    page.keyboard.press("6")
+    wait_saved(page)
+    name = page.get_by_label("Your name")
+    name.fill("Ann")
+    name.press("Enter")
+    settle(page)
+    page.get_by_role("button", name="undo, key U").click()
+    wait_saved(page)
+    assert decided(store, case_id) == {} and store.load_case(case_id).records[-1].reviewer == "Ann"
+
+
 def test_a_closed_tab_loses_nothing(open_review):
     open_page, store, case_id = open_review
     page = open_page()

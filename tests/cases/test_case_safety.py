@@ -173,5 +173,5 @@ def test_a_large_case_is_added_and_judged_whole(store):
     case = store.load_case(case_id)
     store.decide(case_id, [Choice(cell.id, "neutrophil") for cell in case.cells], "Ana", case.num_records)
     assert store.load_case(case_id).num_reviewed == 200
-    assert len(store.undo(case_id, "Ana")) == 200
+    assert len(store.undo(case_id, "Ana").cells) == 200
     assert store.load_case(case_id).num_reviewed == 0

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from PIL import Image, PngImagePlugin
 from sqlalchemy.exc import DBAPIError
 
-from bloodcell.cases import DISCARDED, OTHER, CaseStore, Choice, NewCell, NewImage, decode_pixels, open_store
+from bloodcell.cases import DISCARDED, OTHER, CaseStore, Choice, NewCell, NewImage, decode_pixels, open_store, schema
 from bloodcell.cases.database import database_url, describe
 from bloodcell.cases.records import ModelAnswer
 from bloodcell.dataset import CLASS_NAMES, Box
@@ -95,12 +95,12 @@ def test_undo_takes_back_a_whole_move_and_only_once(store, make_case):
     cells = store.load_case(case_id).cells
     store.decide(case_id, [Choice(cells[0].id, "monocyte")], "Ana", seen=4)
     store.decide(case_id, [Choice(cell.id, "basophil") for cell in cells], "Ana", seen=5)
-    assert set(store.undo(case_id, "Ana")) == {cell.id for cell in cells}
+    assert set(store.undo(case_id, "Ana").cells) == {cell.id for cell in cells}
     after = store.load_case(case_id)
     assert [cell.label for cell in after.cells] == ["monocyte"] * 3
     assert [cell.status for cell in after.cells] == ["reviewed", "unreviewed", "unreviewed"]
-    assert store.undo(case_id, "Ana") == (cells[0].id,)
-    assert store.undo(case_id, "Ana") == ()
+    assert store.undo(case_id, "Ana").cells == (cells[0].id,)
+    assert store.undo(case_id, "Ana").cells == ()
     assert len(store.load_case(case_id).records) == 4 + 1 + 3 + 3 + 1, "undoing adds records and removes none"
 
 
@@ -147,6 +147,31 @@ def test_undo_does_not_take_back_what_somebody_else_decided_since(store, make_ca
     with pytest.raises(CaseChangedError, match="Ben said 'neutrophil'"):
         store.undo(case_id, "Ana")
     assert store.load_case(case_id).cells[0].label == "neutrophil"
+
+
+def test_an_overruled_decision_does_not_keep_earlier_ones_from_being_undone(store, make_case):
+    case_id = make_case(labels=("monocyte",) * 3)
+    first, second, third = store.load_case(case_id).cells
+    for seen, cell in ((4, first), (5, second), (6, third)):
+        store.decide(case_id, [Choice(cell.id, "basophil")], "Ana", seen)
+    store.decide(case_id, [Choice(second.id, "neutrophil"), Choice(third.id, "neutrophil")], "Ben", 7)
+    undone = store.undo(case_id, "Ana")
+    assert undone.cells == (first.id,)
+    assert "Ben said 'neutrophil' of cell no. 3" in undone.passed_over and "earlier one" in undone.passed_over
+    assert [cell.label for cell in store.load_case(case_id).cells] == ["monocyte", "neutrophil", "neutrophil"]
+    with pytest.raises(CaseChangedError, match="no longer stands"):
+        store.undo(case_id, "Ana")
+
+
+def test_what_was_decided_without_a_name_is_undone_under_the_name_given_later(store, make_case):
+    case_id = make_case(labels=("monocyte",) * 2)
+    first, second = store.load_case(case_id).cells
+    store.decide(case_id, [Choice(first.id, "basophil")], "unnamed reviewer 1a2b", 3)
+    store.decide(case_id, [Choice(second.id, "basophil")], "unnamed reviewer 3c4d", 4)
+    assert store.undo(case_id, "Ana").cells == ()
+    assert store.undo(case_id, "Ana", marks=["unnamed reviewer 1a2b"]).cells == (first.id,)
+    assert store.undo(case_id, "Ana", marks=["unnamed reviewer 1a2b"]).cells == (), "the other one is somebody else"
+    assert store.load_case(case_id).records[-1].reviewer == "Ana"
 
 
 def test_sign_off_is_refused_while_a_cell_is_unreviewed_or_undecided(store, make_case):
@@ -223,6 +248,29 @@ def test_images_are_kept_or_dropped_at_sign_off(store, make_case):
     case = store.load_case(dropped)
     assert not case.has_pixels and case.records[-1].action == "images dropped"
     assert len({cell.image_hash for cell in case.cells}) == 3, "hashes stay"
+
+
+def test_dropped_pictures_come_back_where_the_very_same_pixels_come_again(store):
+    case_id = store.create_case("S", "Ana")
+    images = [make_image(n, side=200) for n in range(2)]
+    store.add_images(case_id, images, [[None]] * 2, "Ana")
+    assert store.refill_pictures(case_id, images, "Ben") == 0, "nothing is missing"
+    decide_all(store, case_id)
+    store.sign_off(case_id, "Ana", keep_images=False, seen=store.newest_record(case_id))
+    with pytest.raises(CaseLockedError):
+        store.refill_pictures(case_id, images, "Ben")
+    store.reopen(case_id, "Ana", "a cell was mistaken")
+    newest = store.newest_record(case_id)
+    moved = NewImage("b.png", images[1].pixels, (NewCell(images[1].pixels[9:73, 9:73].copy(), Box(9, 9, 64, 64)),))
+    assert store.refill_pictures(case_id, [images[0], moved, make_image(7)], "Ben") == 1
+    first, second = store.load_case(case_id).cells
+    assert (first.has_pixels, second.has_pixels) == (True, False), "another frame has other pixels"
+    np.testing.assert_array_equal(decode_pixels(store.load_pictures(case_id)[first.id]), images[0].cells[0].pixels)
+    assert len(store.load_images(case_id)) == 2
+    record = store.load_case(case_id).records[-1]
+    assert (record.number, record.action, record.text) == (newest + 1, "images returned", "cell 0.png, b.png")
+    assert store.refill_pictures(case_id, images, "Ben") == 1, "the frame that was missing"
+    assert store.refill_pictures(case_id, images, "Ben") == 0 and store.newest_record(case_id) == newest + 2
 
 
 def test_stored_pictures_carry_no_metadata(store, tmp_path):
@@ -364,6 +412,25 @@ def test_identifiers_are_the_users_own_and_name_one_case(store):
     assert store.find_case(odd.replace(" ", "  ")).id == case_id, "found by the same rule as it was named"
     with pytest.raises(CaseExistsError, match="already a case"):
         store.create_case(odd, "Ben")
+
+
+def test_letter_case_makes_no_second_case(store, make_case):
+    case_id = make_case("Präparat Odd")
+    assert store.find_case("PRÄPARAT odd").id == case_id
+    with pytest.raises(CaseExistsError, match="already a case 'Präparat Odd'"):
+        store.create_case("präparat ODD", "Ben")
+    with store.transaction() as connection:  # as an older version made it
+        row = {"identifier": "präparat odd", "created": "2020", "changed": "2020"}
+        connection.execute(schema.cases.insert().values(id="0" * 32, **row))
+    assert store.find_case("Präparat Odd").id == case_id and store.find_case("präparat odd").id == "0" * 32
+    assert store.find_case("präparat ODD").id == "0" * 32, "of several the first that was made"
+
+
+def test_a_change_of_notes_or_white_count_returns_the_number_of_its_record(store, make_case):
+    case_id = make_case()
+    assert store.set_white_count(case_id, 5.0, "Ana") == store.newest_record(case_id)
+    assert store.set_white_count(case_id, 5.0, "Ana") is None, "nothing changed"
+    assert store.change_notes(case_id, "new", "Ana", "") == store.newest_record(case_id)
     for wrong in ("", " \n ", "x" * 121, "\x00"):
         with pytest.raises(ValueError, match="1 to 120"):
             store.create_case(wrong, "Ana")

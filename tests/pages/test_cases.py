@@ -233,6 +233,62 @@ def test_notes_changed_since_the_page_was_drawn_are_not_written_over(make_case):
     assert store.load_case(case_id).notes == "Ben's and Ana's"
 
 
+def test_notes_that_are_not_saved_are_not_left_out_of_what_is_signed(make_case):
+    case_id, store = make_case(decided=4), open_store()
+    at = open_page(case_id)
+    notes(at).set_value("typed, not saved")
+    at.text_input(key=f"cases_sign_name_{case_id}").set_value("Dr. Ruiz")
+    click(at, "Sign and lock the case")
+    assert "Your notes are not saved yet" in words(at) and store.load_case(case_id).state == "open"
+    assert notes(at).value == "typed, not saved"
+    click(at, "Save the notes")
+    click(at, "Sign and lock the case")
+    case = store.load_case(case_id)
+    assert (case.state, case.notes) == ("signed", "typed, not saved")
+
+
+def test_notes_that_are_not_saved_are_there_when_the_case_is_opened_again(make_case):
+    case_id, other, store = make_case(), make_case("Smear 2"), open_store()
+    at = open_page(case_id)
+    notes(at).set_value("typed, not saved").run()
+    click(at, "All cases")
+    click(at, "Open", f"cases_open_{other}")
+    assert notes(at).value == ""
+    click(at, "All cases")
+    click(at, "Open", f"cases_open_{case_id}")
+    assert notes(at).value == "typed, not saved"
+    click(at, "All cases")
+    store.change_notes(case_id, "Ben's", "Ben", "")
+    click(at, "Open", f"cases_open_{case_id}")
+    assert notes(at).value == "typed, not saved" and "Ben changed the notes meanwhile" in words(at)
+    click(at, "Drop mine, edit these")
+    assert notes(at).value == "Ben's"
+
+
+@pytest.mark.parametrize("meanwhile", [False, True])
+def test_ones_own_white_count_hinders_no_signature_but_anothers_change_does(make_case, meanwhile):
+    case_id, store = make_case(decided=4), open_store()
+    at = open_page(case_id)
+    at.text_input(key=f"cases_sign_name_{case_id}").set_value("Dr. Ruiz")
+    if meanwhile:
+        store.set_white_count(case_id, 7.2, "Ben")
+    at.number_input(key=f"cases_white_{case_id}").set_value(6.4)
+    click(at, "Sign and lock the case")
+    case = store.load_case(case_id)
+    assert (case.state, case.white_count) == ("open" if meanwhile else "signed", 6.4)
+    assert ("because it changed meanwhile" in words(at)) == meanwhile
+
+
+def test_a_white_count_that_was_so_already_hides_no_change_of_another(make_case):
+    case_id, store = make_case(decided=4), open_store()
+    at = open_page(case_id)
+    at.text_input(key=f"cases_sign_name_{case_id}").set_value("Dr. Ruiz")
+    store.set_white_count(case_id, 6.4, "Ben")
+    at.number_input(key=f"cases_white_{case_id}").set_value(6.4)
+    click(at, "Sign and lock the case")
+    assert store.load_case(case_id).state == "open" and "because it changed meanwhile" in words(at)
+
+
 def test_a_white_count_that_somebody_else_corrects_reaches_the_field(make_case):
     case_id, store = make_case(), open_store()
     at = open_page(case_id)
@@ -455,15 +511,15 @@ def test_two_accounts_are_never_one_reviewer(claims, who, monkeypatch):
 
 
 def test_a_colleague_of_the_same_name_undoes_nothing_of_mine(make_case):
-    from bloodcell.cases.records import last_undoable
+    from bloodcell.cases.records import undoable_moves
 
     case_id = make_case()
     store = open_store()
     case = store.load_case(case_id)
     store.decide(case_id, [Choice(case.cells[0].id, "neutrophil")], "Ana <a@lab.example>", case.num_records)
     records = store.load_case(case_id).records
-    assert last_undoable(records, "Ana <a@lab.example>") == records[-1:]
-    assert last_undoable(records, "Ana <b@lab.example>") == ()
+    assert undoable_moves(records, "Ana <a@lab.example>") == [records[-1:]]
+    assert undoable_moves(records, "Ana <b@lab.example>") == []
 
 
 def test_a_login_without_any_claim_says_which_are_missing(make_case):

@@ -120,6 +120,28 @@ def test_files_become_cells_with_the_classifiers_answers(store, tmp_path):
     assert again.describe() == "0 cells were added, 10 were in the case already and stay as first framed."
 
 
+def test_every_refused_file_is_named_once(store):
+    case_id = store.create_case("S", "Ana")
+    small = encode_pixels(np.zeros((5, 5, 3), np.uint8))
+    intake = keep_files(store, case_id, [GivenFile("folder/small.png", small), GivenFile("bad.png", b"text")], "Ana")
+    assert intake.failed[0].startswith("small.png: The image is 5 x 5 pixels")
+    assert intake.failed[1].startswith("bad.png is not an image")
+    assert all(sentence.count(".png") == 1 for sentence in intake.failed)
+
+
+def test_pictures_that_were_dropped_come_back_with_the_same_file(store):
+    case_id = store.create_case("S", "Ana")
+    files = [GivenFile(f"{n}.png", encode_pixels(make_image(n).pixels)) for n in range(2)]
+    keep_files(store, case_id, files, "Ana")
+    case = store.load_case(case_id)
+    store.decide(case_id, [Choice(cell.id, "monocyte") for cell in case.cells], "Ana", case.num_records)
+    store.sign_off(case_id, "Ana", False, store.newest_record(case_id))
+    store.reopen(case_id, "Ana", "second look")
+    intake = keep_files(store, case_id, files[:1], "Ana")
+    assert (intake.num_present, intake.num_returned) == (1, 1) and "1 picture came back" in intake.describe()
+    assert [cell.has_pixels for cell in store.load_case(case_id).cells] == [True, False]
+
+
 def test_the_views_that_the_reader_saw_are_kept_and_recorded(store, tmp_path):
     """With eight views the probability in the case is the mean that Classify showed, not that of the image as it is."""
     artifact, case_id = write_artifact(tmp_path / "artifacts", "cnn_3"), store.create_case("S", "Ana")

@@ -121,6 +121,18 @@ def test_undo_says_which_cell_to_look_at(store):
     assert "nothing of yours left" in again.messages[0]
 
 
+def test_undo_passes_over_what_was_overruled_and_says_so(store):
+    case = fill(store, [make_answer("monocyte")] * 2)
+    ids = [cell.id for cell in case.cells]
+    decided = apply_events(store, case.id, [event(1, ids[:1]), event(2, ids[1:])], "unnamed reviewer 1a2b")
+    store.decide(case.id, [Choice(ids[1], "basophil")], "Ben", store.newest_record(case.id))
+    outcome = apply_events(
+        store, case.id, [event(3, (), "undo")], "Ana", decided.handled, marks=["unnamed reviewer 1a2b"]
+    )
+    assert outcome.focus == ids[0] and "Ben said 'basophil' of cell no. 2" in outcome.messages[0]
+    assert store.load_case(case.id).cells[0].decision is None
+
+
 def test_confirming_cells_of_several_types_is_one_move(store):
     case = fill(store, [make_answer("monocyte"), make_answer("basophil"), make_answer("monocyte")])
     cells = [cell.id for cell in case.cells]
