@@ -21,9 +21,9 @@ def add_parser(subparsers: Any) -> None:
     source.add_argument("--from", dest="source", metavar="NAME", help="artifact, or runs/NAME.TAG, to read it from")
     source.add_argument("--val", type=float, metavar="PERCENT", help="val accuracy by hand, such as 98.95")
     parser.add_argument("--model", metavar="NAME", help="network, where --val is given")
-    parser.add_argument("--epochs", type=int, default=0, metavar="N", help="epochs, where --val is given")
-    parser.add_argument("--kept", choices=("yes", "no", "open"), default="open", help="whether it is kept (open)")
-    parser.add_argument("--note", default="", help="why, or what to know about it")
+    parser.add_argument("--epochs", type=int, metavar="N", help="epochs, where --val is given (0, not known)")
+    parser.add_argument("--kept", choices=("yes", "no", "open"), help="whether it is kept (open)")
+    parser.add_argument("--note", help="why, or what to know about it")
     parser.add_argument("--json", action="store_true", help="JSON on standard output")
     parser.set_defaults(run=run, parser=parser)
 
@@ -33,11 +33,12 @@ def run(options: argparse.Namespace) -> int:
     from bloodcell.artifact.tried import TRIED_FILE, add_tried, load_tried
     from bloodcell.files import artifacts_directory
 
-    if options.what:
+    told = (options.source, options.val, options.model, options.epochs, options.kept, options.note)
+    if options.what is not None:
         trials = add_tried(_read_trial(options))
         say(f"Stored in {artifacts_directory() / TRIED_FILE}.")
-    elif options.source or options.val is not None:
-        options.parser.error("say in words what was tried")
+    elif any(value is not None for value in told):
+        options.parser.error("say in words what was tried: WHAT is missing, and without it nothing is noted")
     else:
         trials = load_tried()
     if options.json:
@@ -61,13 +62,18 @@ def _read_trial(options: argparse.Namespace) -> Any:
     what = " ".join(options.what.split())
     if not what:
         options.parser.error("say in words what was tried")
+    kept: Any = options.kept or "open"  # argparse checked it
+    note = options.note or ""
     if options.source:
+        if options.model is not None or options.epochs is not None:
+            options.parser.error("--model and --epochs do not go with --from, which reads both from what was trained")
         artifact = find_artifact(options.source)
         manifest = artifact.manifest
         accuracy = artifact.load_evaluation("val")["accuracy"]
-        return Tried(what, manifest.model, artifact.name, manifest.num_epochs, accuracy, options.kept, options.note)
+        return Tried(what, manifest.model, artifact.name, manifest.num_epochs, accuracy, kept, note)
     if options.val is None or options.model is None:
         options.parser.error("give --from NAME, or --val PERCENT with --model NAME")
-    if not 0 <= options.val <= 100 or options.epochs < 0:
+    num_epochs = options.epochs or 0
+    if not 0 <= options.val <= 100 or num_epochs < 0:
         options.parser.error("--val lies between 0 and 100, and --epochs is no less than 0")
-    return Tried(what, get_spec(options.model).name, "", options.epochs, options.val / 100, options.kept, options.note)
+    return Tried(what, get_spec(options.model).name, "", num_epochs, options.val / 100, kept, note)

@@ -24,6 +24,7 @@ from bloodcell.files import artifacts_directory, write_atomically
 from bloodcell.inference.child import KERAS_ENVIRONMENT, OnProgress, run_child
 from bloodcell.inference.engine import NUM_THREADS
 from bloodcell.inference.forms import Precision, ensure_litert
+from bloodcell.inference.record_checks import check_benchmark
 from bloodcell.models import get_spec
 from bloodcell.models.graphs import find_graph
 
@@ -127,19 +128,18 @@ class Benchmark:
 def load_benchmark(directory: Path | None = None, file_name: str = BENCHMARK_FILE) -> Benchmark | None:
     """Return a record that lies in a folder, the artifacts' own by default; None where there is none.
 
-    A record that cannot be read is said in the log and counts as none: timings are no reason to stop a page.
+    A record that cannot be read, or in which a field is not what pages read, is said in the log and counts as none:
+    timings are no reason to stop a page.
     """
     path = (directory or artifacts_directory()) / file_name
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        wanted = {"date", "machine", "threads", "note", "rows"}
-        columns = {"name", "engine", "precision", "latency_ms_median", "step_time_ms"}
-        if not wanted <= record.keys() or not all(columns <= row.keys() for row in record["rows"]):
-            raise ValueError("fields are missing")
+        check_benchmark(record)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        logger.warning("%s is no benchmark record (%s). Delete it, or run `benchmark --save` again.", path, error)
+    except (OSError, ValueError) as error:
+        command = "benchmark --save" if file_name == BENCHMARK_FILE else "measure ladder"
+        logger.warning("%s is no benchmark record (%s). Delete it, or run `%s` again.", path, error, command)
         return None
     return Benchmark(record)
 

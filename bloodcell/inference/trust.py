@@ -26,6 +26,7 @@ from bloodcell.inference.guard_fit import FEATURE_TAIL, PIXEL_TAIL
 from bloodcell.inference.images import read_image_file
 from bloodcell.inference.noncells import draw_noncells
 from bloodcell.inference.prediction_sets import COVERAGE, COVERAGES, threshold_of_scores
+from bloodcell.inference.record_checks import check_record
 from bloodcell.inference.views import compute_view_probabilities
 
 logger = logging.getLogger(__name__)
@@ -278,15 +279,17 @@ def cut_crop(pixels: np.ndarray, box: Box, margin: float) -> np.ndarray:
 
 
 def load_record(name: str, directory: Path | None = None) -> dict[str, Any] | None:
-    """Return a record that lies beside the artifacts, or None where there is none or it cannot be read (logged)."""
+    """Return a record that lies beside the artifacts, or None where there is none.
+
+    A record that cannot be read, or in which a field is not what pages read, is said in the log and counts as none.
+    """
     path = (directory or artifacts_directory()) / name
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        if not {"date", "model", "dataset"} <= record.keys():
-            raise ValueError("fields are missing")
+        check_record(record, name)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError) as error:
         logger.warning("%s is no record of this program (%s). Delete it, or measure again.", path, error)
         return None
     return record

@@ -43,7 +43,7 @@ def describe_calibration(found: CalibrationTest) -> str:
 
 
 def show_combined(name: str, key: str) -> None:
-    """Show what eight views of each cell and several seeds together get right; nothing where it was not measured.
+    """Show what eight views of each cell and several seeds together get right, or which command measures it.
 
     Args:
         name: Model of the shelf.
@@ -51,11 +51,15 @@ def show_combined(name: str, key: str) -> None:
     """
     rows = current_rows(cache.load_record(COMBINED_FILE), dict(cache.load_shelf().artifacts))
     row = next((one for one in rows if one["model"]["name"] == name), None)
+    st.header("More than one look", anchor=False)
     if row is None:
+        st.caption(
+            ":material/straighten: Eight views of each cell and several seeds together were not measured for this "
+            f"model as it is now: `./dev python -m bloodcell measure combined {name}` measures them."
+        )
         return
     table = looks_table(row)
     shown = table.assign(**{column: 100 * table[column] for column in table.columns if column != "look"})
-    st.header("More than one look", anchor=False)
     st.caption(
         "A cell turned or mirrored is the same cell: the mean over its eight views is often better than one pass. "
         "Probabilities are calibrated before the mean is taken."

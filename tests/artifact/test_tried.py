@@ -63,6 +63,32 @@ def test_an_incomplete_trial_is_wrong_usage(folder, arguments):
     assert load_tried() == []
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["--note", "hi"], ["--kept", "yes"], ["--kept", "open"], ["--model", "cnn_2"], ["--epochs", "0"], ["", "--json"]],
+)
+def test_without_words_nothing_is_noted_and_that_is_said(folder, capsys, arguments):
+    with pytest.raises(SystemExit) as caught:
+        main(["tried", *arguments])
+    assert caught.value.code == 2
+    assert "say in words what was tried" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--model", "cnn_2", "--epochs", "99"], ["--model", "cnn_3"], ["--epochs", "0"]])
+def test_network_and_epochs_do_not_go_with_a_training(folder, capsys, arguments):
+    write_artifact(folder, "cnn_3")
+    with pytest.raises(SystemExit) as caught:
+        main(["tried", "x", "--from", "cnn_3", *arguments])
+    assert caught.value.code == 2
+    assert "--model and --epochs do not go with --from" in capsys.readouterr().err
+    assert load_tried() == []
+
+
+def test_what_is_not_said_is_open_and_without_a_note(folder):
+    assert main(["tried", "x", "--val", "98", "--model", "cnn_2"]) == 0
+    assert load_tried() == [Tried("x", "cnn_2", "", 0, 0.98, "open", "")]
+
+
 def test_an_unknown_network_or_run_is_one_sentence(folder, capsys):
     assert main(["tried", "x", "--val", "98", "--model", "no such"]) == 1
     assert main(["tried", "x", "--from", "runs/hemanet_tiny.s9"]) == 1

@@ -180,6 +180,19 @@ def test_a_missing_or_damaged_record_counts_as_none(tmp_path, caplog):
         assert "no benchmark record" in caplog.text
 
 
+def test_columns_that_no_page_needs_may_be_absent_or_null(tmp_path):
+    path = write_benchmark(tmp_path, {"cnn_3": 0.1})
+    record = json.loads(path.read_text())
+    first, second = record["rows"]
+    for column in ROW - {"name", "engine", "precision", "latency_ms_median", "step_time_ms"}:
+        first[column] = None
+        del second[column]
+    record["machine"] |= {"num_cores": None, "memory_gb": None}
+    del record["versions"]
+    path.write_text(json.dumps(record))
+    assert load_benchmark(tmp_path) is not None
+
+
 def test_only_the_shipped_kind_of_form_gives_latencies(tmp_path):
     write_benchmark(tmp_path, {"cnn_3": 0.1, "cnn_4": 0.2})
     benchmark = load_benchmark(tmp_path)

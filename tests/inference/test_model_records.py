@@ -1,8 +1,10 @@
-"""Records with one row per model: exported forms on val and test, eight views, and seeds together."""
+"""Records with one row per model: exported forms on val and test, eight views, and seeds together; damaged ones."""
 
 import dataclasses
 import json
+import math
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,12 +15,79 @@ from bloodcell.artifact.trials import find_repeats
 from bloodcell.dataset import load_split, prepare_images
 from bloodcell.errors import EngineError
 from bloodcell.evaluation import expected_calibration_error, softmax
-from bloodcell.inference import form_accuracy
-from bloodcell.inference.combined import find_seeds, measure_combined, measure_seeds
-from bloodcell.inference.form_accuracy import measure_forms, merge_rows
+from bloodcell.inference import form_accuracy, record_checks, trust
+from bloodcell.inference.benchmark import BENCHMARK_FILE, load_benchmark
+from bloodcell.inference.combined import COMBINED_FILE, find_seeds, measure_combined, measure_seeds
+from bloodcell.inference.form_accuracy import FORMS_FILE, measure_forms, merge_rows
+from bloodcell.inference.ladder_times import LADDER_TIMES_FILE
+from bloodcell.inference.trust import ROBUSTNESS_FILE, TRUST_FILE, UNSEEN_FILE, load_record, save_record, share
 from bloodcell.inference.views import make_views
 from bloodcell.training import RECIPES
 from tests.shelf import make_predictions, write_artifact, write_run
+
+SHIPPED = Path(__file__).parents[2] / "artifacts"
+TIMES = (BENCHMARK_FILE, LADDER_TIMES_FILE)
+OF_MEASURE = (TRUST_FILE, ROBUSTNESS_FILE, UNSEEN_FILE, COMBINED_FILE, FORMS_FILE)
+WRONG = {
+    TIMES: [
+        *(("rows.0.latency_ms_median", value) for value in ("fast", None, 0, -1.0, math.nan, math.inf, True)),
+        *(("rows.1.step_time_ms", value) for value in ("x", None, 10**400)),
+        *(("rows.0.latency_ms_p95", value) for value in ("slow", 0)),
+        ("rows.0.name", ["cnn_2"]),
+        ("rows.0", 3),
+        *(("rows", value) for value in (None, [], 3)),
+        *(("machine", value) for value in ("a processor", None)),
+        ("machine.processor", 1),
+        ("date", 20260101),
+        ("threads", None),
+        ("note", None),
+    ],
+    OF_MEASURE: [("date", 20260101), ("dataset", None), ("dataset.label", 1)],
+    (TRUST_FILE,): [
+        *((name, None) for name in ("model", "coverage", "limits", "test", "coverages", "noncells")),
+        ("fields", 3),
+        ("test.answered.share", "x"),
+        ("test.statuses", {"no such": 1}),
+        ("test.examples.0.possible", []),
+        ("coverages", []),
+        ("fields.examples.0.box", [1, 2]),
+    ],
+    (ROBUSTNESS_FILE,): [
+        *((name, None) for name in ("model", "models", "n", "corruptions", "rows")),
+        ("rows", []),
+        ("rows.0.refused.n", 0),
+        ("rows.1.corruption", "no such"),
+    ],
+    (UNSEEN_FILE,): [
+        *((name, None) for name in ("model", "refused", "types")),
+        ("coverage", "x"),
+        ("types.0.called", ["monocyte"]),
+    ],
+    (COMBINED_FILE, FORMS_FILE): [
+        *(("rows", value) for value in (None, 3, [1, 2])),
+        ("rows.0.model", None),
+        ("rows.0.model.files", None),
+    ],
+    (COMBINED_FILE,): [
+        *(("rows.0.single", value) for value in (None, "x")),
+        ("rows.0.views.test.ece", None),
+        ("rows.0.seeds", "x"),
+        ("rows.0.seeds", {"members": [], "single": [], "ensemble": None}),
+    ],
+    (FORMS_FILE,): [
+        ("rows.0.val", None),
+        ("rows.0.litert_bytes", "x"),
+        ("rows.0.test.interval", None),
+        ("rows.0.test.interval", [0.9]),
+        ("rows.0.test.changed", math.nan),
+    ],
+}
+"""Values that are not what pages read, by field, with the records that hold it."""
+
+
+def load(file, folder=SHIPPED):
+    """Return a record as the pages read it."""
+    return load_benchmark(folder, file) if file in TIMES else load_record(file, folder)
 
 
 class ColorEngine:
@@ -156,6 +225,60 @@ def test_seeds_are_found_whatever_fields_their_recipes_had_when_they_were_record
     assert tuple(found) == find_repeats(shelf, "cnn_4")[1:]
 
 
+def test_the_checks_know_every_status():
+    assert record_checks.STATUSES == trust.STATUSES
+
+
+@pytest.mark.parametrize("file", [*TIMES, *OF_MEASURE])
+def test_every_shipped_record_is_read(file, caplog):
+    assert load(file) is not None
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize(
+    ("file", "place", "value"), [(file, *one) for files, wrong in WRONG.items() for file in files for one in wrong]
+)
+def test_a_record_with_a_field_of_another_type_counts_as_none(tmp_path, caplog, file, place, value):
+    record = inner = json.loads((SHIPPED / file).read_text())
+    *before, last = (int(key) if key.isdigit() else key for key in place.split("."))
+    for key in before:
+        inner = inner[key]
+    inner[last] = value
+    save_record(record, file, tmp_path)
+    assert load(file, tmp_path) is None
+    (warning,) = caplog.messages
+    field = "".join(f"[{key}]" if key.isdigit() else f".{key}" for key in place.split(".")).removeprefix(".")
+    assert str(tmp_path / file) in warning and f"({field}" in warning
+
+
+@pytest.mark.parametrize(
+    ("file", "part"), [(TRUST_FILE, {"fields": None}), (FORMS_FILE, {"rows": []}), (UNSEEN_FILE, {"coverage": None})]
+)
+def test_what_was_not_measured_may_be_missing(tmp_path, file, part):
+    """No smear fields, no row yet, no coverage noted."""
+    record = json.loads((SHIPPED / file).read_text()) | part
+    save_record(record, file, tmp_path)
+    assert load(file, tmp_path) == record
+
+
+def test_what_measuring_returns_is_read_back(artifact, splits, tmp_path, monkeypatch):
+    """A form that was measured, one that cannot be built, and looks with and without seeds."""
+
+    def build(artifact, precision):
+        if precision == "int8":
+            raise EngineError("It crashes.")
+        return Path(__file__)
+
+    monkeypatch.setattr(form_accuracy, "ensure_litert", build)
+    monkeypatch.setattr(form_accuracy, "Engine", lambda path: ColorEngine(0))
+    twin = dataclasses.replace(artifact, name="s1", manifest=dataclasses.replace(artifact.manifest, seed=1))
+    looks = [measure_combined(artifact, runs, ColorEngine(0), splits) for runs in ({}, {"s1": twin})]
+    assert looks[0]["seeds"] is None and looks[1]["seeds"] is not None
+    for file, rows in ((COMBINED_FILE, looks), (FORMS_FILE, measure_forms([artifact], splits))):
+        save_record(json.loads(make_record([])) | {"rows": rows}, file, tmp_path)
+        assert load(file, tmp_path)["rows"] == json.loads(json.dumps(rows))
+
+
 def test_the_commands_keep_other_models_rows(artifact, monkeypatch, capsys):
     folder = artifact.directory.parent
     monkeypatch.setenv("BLOODCELL_ARTIFACTS", str(folder))
@@ -163,7 +286,7 @@ def test_the_commands_keep_other_models_rows(artifact, monkeypatch, capsys):
     assert main(["measure", "combined", artifact.name]) == 0
     assert "eight views" in capsys.readouterr().out
     record = json.loads((folder / "combined.json").read_text())
-    record["rows"].append({"model": {"name": "zzz", "files": {}}})
+    record["rows"].append({**record["rows"][0], "model": {"name": "zzz", "files": {}}})
     (folder / "combined.json").write_text(json.dumps(record))
     assert main(["measure", "combined", "--json"]) == 0
     assert [row["model"]["name"] for row in json.loads(capsys.readouterr().out)["rows"]] == [artifact.name, "zzz"]
@@ -185,7 +308,10 @@ def measure_one(what, artifact, monkeypatch):
 
 def make_record(names, md5="f" * 32):
     dataset = {"kind": "official", "md5": md5, "label": "the official file"}
-    rows = [{"model": {"name": name, "files": {}}, "precision": "int8"} for name in names]
+    numbers = {split: {**share(9, 10), "changed": 0, "ece": 0.1} for split in ("val", "test")}
+    looks = {"single": numbers, "views": numbers, "seeds": None}
+    form = {"precision": "int8", "litert_bytes": 900, **numbers}
+    rows = [{"model": {"name": name, "files": {}}, **form, **looks} for name in names]  # good for either record
     return json.dumps({"date": "2026-01-01", "model": None, "dataset": dataset, "rows": rows})
 
 

@@ -8,6 +8,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from bloodcell.artifact import load_artifact
+from bloodcell.inference.combined import COMBINED_FILE
+from bloodcell.inference.trust import describe_model, save_record, share
 from bloodcell.models.graphs import load_graphs
 from bloodcell.published import load_summary
 from bloodcell.views.quantities import percent
@@ -134,6 +136,24 @@ def test_a_damaged_model_is_named_and_the_others_stay(shelf):
     assert not at.exception
     assert any("cnn_3" in str(warning.value) and "history.csv" in str(warning.value) for warning in at.warning)
     assert "Accuracy" in metrics(at)
+
+
+def test_what_more_than_one_look_brings_is_not_measured_and_the_command_stands_there(shelf):
+    """No record; one with a row of other weights; one that is damaged."""
+    numbers = {split: {**share(390, 400), "ece": 0.004} for split in ("val", "test")}
+    model = describe_model(load_artifact("cnn_4"))
+    row = {"model": model, "single": numbers, "views": numbers, "seeds": None}
+    record = {"date": "2026-01-01", "model": None, "dataset": {"label": "synthetic"}, "rows": [row]}
+    command = "`./dev python -m bloodcell measure combined cnn_4`"
+    for rows in (None, [{**row, "model": {**model, "files": {"weights.safetensors": "others"}}}], [3]):
+        if rows is not None:
+            save_record({**record, "rows": rows}, COMBINED_FILE, shelf)
+        at = open_reports(reports_model="cnn_4")
+        assert not at.exception
+        assert "More than one look" in [header.value for header in at.header]
+        assert [command in caption.value for caption in at.caption].count(True) == 1
+    save_record(record, COMBINED_FILE, shelf)
+    assert command not in words(open_reports(reports_model="cnn_4"))
 
 
 def test_without_a_trained_model_the_page_says_how_to_get_one(tmp_path, monkeypatch):
