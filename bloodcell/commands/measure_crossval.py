@@ -21,7 +21,7 @@ def add_crossval_arguments(action: argparse.ArgumentParser) -> None:
         dest="changes",
         help="another value of a field of the recipe, such as mixup=0; may be repeated",
     )
-    action.add_argument("--folds", type=positive, default=5, metavar="N", help="networks to train, 2 or more (5)")
+    action.add_argument("--folds", type=positive, metavar="N", help="networks to train, 2 or more; five if not given")
     action.add_argument("--force", action="store_true", help="train again and replace what is there")
 
 
@@ -32,12 +32,14 @@ def measure_crossval(options: argparse.Namespace) -> int:
     from bloodcell.models import graph_of
     from bloodcell.pipeline import cross_validate_network
     from bloodcell.training import parse_changes, recipe_for
+    from bloodcell.training.crossval import NUM_FOLDS
 
     try:
         changes = parse_changes(options.changes)
     except ValueError as error:
         options.parser.error(f"--set: {error}")
-    if options.folds < 2:
+    num_folds = options.folds or NUM_FOLDS
+    if num_folds < 2:
         options.parser.error("--folds: expected 2 or more, received 1")
     if options.epochs is not None:
         changes["num_epochs"] = options.epochs
@@ -45,13 +47,13 @@ def measure_crossval(options: argparse.Namespace) -> int:
 
     def on_fold(fold: int) -> None:
         display.num_seen = 0
-        say(f"Fold {fold + 1} of {options.folds}.")
+        say(f"Fold {fold + 1} of {num_folds}.")
 
     with display, contextlib.redirect_stdout(sys.stderr):
         one = cross_validate_network(
             options.name,
             changes=changes,
-            num_folds=options.folds,
+            num_folds=num_folds,
             force=options.force,
             on_fold=on_fold,
             on_epoch=display.on_epoch,
