@@ -7,19 +7,17 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from bloodcell.artifact.crossval import CrossValidation
 from bloodcell.dataset import CLASS_NAMES
 from bloodcell.dataset.twins import Twin
-from bloodcell.errors import ArtifactDamagedError, DatasetError
+from bloodcell.errors import DatasetError
 from bloodcell.evaluation.ceiling import GOOD_MARGIN, SURE
 from bloodcell.evaluation.evidence import NUM_SIGN_FLIPS, ONE_SEED_LIMIT, SIGNIFICANCE, Evidence
-from bloodcell.evaluation.label_issues import LabelIssues
 from bloodcell.evaluation.repeated import match_rows
 from bloodcell.models.catalog import CATALOG
 from bloodcell.models.combinations import LADDER
 from bloodcell.published import load_anchors
 from bloodcell.training.experiments import LADDER_NETWORKS
-from bloodcell.views import cache, cache_findings, cache_held_out
+from bloodcell.views import cache, cache_findings
 from bloodcell.views import figures_findings as figures
 from bloodcell.views import tables_findings as tables
 from bloodcell.views.cache_figures import draw_plotly
@@ -39,6 +37,7 @@ from bloodcell.views.components import (
     theme_mode,
 )
 from bloodcell.views.components_findings import (
+    CELLS_AT_ONCE,
     CHART_OPTIONS,
     caption_change,
     describe_figure,
@@ -51,6 +50,7 @@ from bloodcell.views.components_findings import (
     show_networks_table,
     show_summary,
 )
+from bloodcell.views.components_held_out import find_held_out, show_held_out, show_labels
 from bloodcell.views.findings import (
     BASE,
     Finding,
@@ -62,19 +62,9 @@ from bloodcell.views.findings import (
 )
 from bloodcell.views.findings_answers import ARM_NAMES, find_steps
 from bloodcell.views.findings_closing import answer_bytes, answer_ceiling
-from bloodcell.views.findings_held_out import (
-    answer_held_out,
-    answer_labels,
-    collect_scores,
-    describe_crossval,
-    issue_captions,
-    issues_table,
-    scores_table,
-)
 from bloodcell.views.quantities import MISSING, megabytes, percent, points
 
 STEP, ROW_A, ROW_B, ARMS_OF = "findings_step", "findings_a", "findings_b", "findings_arms"
-CELLS_AT_ONCE = 12
 DEFINITIONS = f"""
 - **Paired difference**: both networks answer the same test images; an image counts where one is right and the other is
   not. The **interval**, 95 %, is a bootstrap over images, widened by what training again would change: the spread over
@@ -335,33 +325,9 @@ def show_rows(evidenced: cache_findings.Evidenced) -> None:
 
 def find_closing() -> tuple[Finding, ...]:
     """Return the answers on the ceiling, held-out cells, labels and bytes, which need more than the trainings."""
-    crossvals, problem = load_crossvals_if_readable()
-    networks = cache_findings.load_evidence().networks
-    issues = None if problem else cache_held_out.load_label_issues()
-    return (
-        answer_ceiling(cache_findings.load_ceiling(), load_twins_if_here()),
-        answer_held_out(crossvals, networks, problem),
-        answer_labels(issues, list(crossvals), find_issue_places(issues), problem),
-        answer_bytes(load_bytes()),
-    )
-
-
-def load_crossvals_if_readable() -> tuple[dict[str, CrossValidation], str]:
-    """Return the cross-validations and an empty text, or none and why they cannot be read."""
-    try:
-        return cache_held_out.load_crossvals(), ""
-    except ArtifactDamagedError as error:
-        return {}, str(error)
-
-
-def find_issue_places(issues: LabelIssues | None) -> list[str] | None:
-    """Return where else in the dataset the images of the labels in doubt stand; None where there is no dataset."""
     twins = load_twins_if_here()
-    if issues is None or twins is None:
-        return None
-    hashes = next(iter(cache_held_out.load_crossvals().values())).predictions.image_hashes
-    split_hashes = cache.load_split("train").image_hashes
-    return tables.find_other_places(hashes[issues.rows], twins, split_hashes, CLASS_NAMES, "train")
+    ceiling = answer_ceiling(cache_findings.load_ceiling(), twins)
+    return ceiling, *find_held_out(cache_findings.load_evidence().networks, twins), answer_bytes(load_bytes())
 
 
 def load_twins_if_here() -> list[tuple[Twin, ...]] | None:
@@ -426,46 +392,6 @@ def show_ceiling(finding: Finding) -> None:
     show_caveat(finding)
 
 
-def show_held_out(finding: Finding) -> None:
-    """Accuracies on held-out train images beside those on val and test."""
-    show_answer(finding)
-    if finding.is_answered:
-        crossvals, _ = load_crossvals_if_readable()
-        table = scores_table(collect_scores(crossvals, cache_findings.load_evidence().networks))
-        chart_with_table(
-            draw_plotly(figures.held_out_figure, table, theme_mode()),
-            table,
-            "findings_held_out",
-            "Accuracy of cross-validated networks on train images held out, on validation and on test, with intervals",
-        )
-        with st.expander("How these were trained", icon=":material/model_training:"):
-            for one in crossvals.values():
-                st.markdown(describe_crossval(one))
-                st.code(one.origin.command, language="bash", wrap_lines=True)
-    show_caveat(finding)
-
-
-@section
-def show_labels(finding: Finding) -> None:
-    """Train labels in doubt, as pictures and as a table."""
-    show_answer(finding)
-    issues = cache_held_out.load_label_issues() if finding.is_answered else None
-    if issues is not None and len(issues.rows):
-        research_use_notice()
-        of = next(iter(cache_held_out.load_crossvals().values())).predictions
-        shown = issues.rows[:CELLS_AT_ONCE]
-        captions = issue_captions(issues)[:CELLS_AT_ONCE]
-        show_cells(shown, of.y_true, of.image_hashes, captions, "findings_labels", "train")
-        with st.expander(f"All {len(issues.rows)} labels as a table", icon=":material/table:"):
-            st.dataframe(
-                issues_table(issues, find_issue_places(issues)).round(1),
-                hide_index=True,
-                key="findings_labels_table",
-                alt="Train labels that networks contradict which never learned them",
-            )
-    show_caveat(finding)
-
-
 def show_bytes(finding: Finding) -> None:
     """Accuracy per byte, with the published anchors."""
     table = load_bytes()
@@ -500,8 +426,8 @@ show_augmentation(evidence)
 show_ladder(evidence)
 show_rows(evidence)
 show_ceiling(ceiling_found)
-show_held_out(held_out_found)
-show_labels(labels_found)
+show_held_out(held_out_found, evidence.networks)
+show_labels(labels_found, load_twins_if_here())
 show_bytes(bytes_found)
 benchmark_line(cache.load_benchmark())
 spread_of_seeds = points(cache_findings.load_evidence().seed_spread, 2).removeprefix("+")

@@ -74,18 +74,17 @@ def measure_crossval(options: argparse.Namespace) -> int:
 
 
 def _describe(one: Any) -> dict[str, Any]:
-    from bloodcell.evaluation import fit_temperature, softmax
+    from bloodcell.evaluation import calibrate
     from bloodcell.evaluation.label_issues import find_label_issues
     from bloodcell.inference.trust import share
 
     of = one.predictions
-    y_score = softmax(of.logits, fit_temperature(of.logits, of.y_true))
     return {
         "name": one.name,
         "num_folds": one.origin.num_folds,
         "num_epochs": one.origin.recipe["num_epochs"],
         "right": share(int((of.logits.argmax(axis=1) == of.y_true).sum()), len(of.y_true)),
-        "label_issues": len(find_label_issues(of.y_true, y_score).rows),
+        "label_issues": len(find_label_issues(of.y_true, calibrate(of.logits, of.y_true)).rows),
         "device": one.origin.device,
         "command": one.origin.command,
     }

@@ -3,6 +3,7 @@
 from bloodcell.evaluation.agreement import compare_predictions, most_confused_pairs
 from bloodcell.evaluation.calibration import (
     CalibrationTest,
+    calibrate,
     calibration_error_interval,
     compare_with_perfect,
     expected_calibration_error,
@@ -29,6 +30,7 @@ __all__ = [
     "FinerEvaluation",
     "PairedDifference",
     "Within",
+    "calibrate",
     "calibration_error_interval",
     "choose_default",
     "compare_predictions",

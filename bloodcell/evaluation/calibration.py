@@ -82,6 +82,18 @@ def fit_temperature(logits: np.ndarray, y_true: np.ndarray) -> float:
     return float(np.exp(found.x))
 
 
+def calibrate(logits: np.ndarray, y_true: np.ndarray) -> np.ndarray:
+    """Return probabilities, (n, classes), at the temperature that fits these very answers best.
+
+    For answers to images that neither the network nor any choice has seen, so that one number can be fitted on them.
+
+    Args:
+        logits: (n, classes), before softmax.
+        y_true: (n,) class indices.
+    """
+    return softmax(logits, fit_temperature(logits, y_true))
+
+
 def expected_calibration_error(y_true: np.ndarray, y_score: np.ndarray, num_bins: int = NUM_BINS) -> float:
     """Return the mean distance between confidence and accuracy over bins of equal width, weighted by images, in [0, 1].
 

@@ -9,7 +9,7 @@ from bloodcell.artifact.crossval import CROSSVAL_FILE, CrossValidation
 from bloodcell.artifact.crossval import load_crossvals as read_crossvals
 from bloodcell.artifact.trials import find_common_dataset
 from bloodcell.dataset import find_dataset, match_images
-from bloodcell.evaluation import fit_temperature, softmax
+from bloodcell.evaluation import calibrate
 from bloodcell.evaluation.label_issues import LabelIssues
 from bloodcell.files import artifacts_directory
 from bloodcell.views import cache
@@ -74,5 +74,5 @@ def _answer(
     for name, one in _found.items():
         of = one.predictions
         places = match_images(of.image_hashes, of.y_true, cache.load_split("train")).indices
-        answers[name] = (softmax(of.logits, fit_temperature(of.logits, of.y_true)), places)
+        answers[name] = (calibrate(of.logits, of.y_true), places)
     return answers

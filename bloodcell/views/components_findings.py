@@ -29,6 +29,7 @@ from bloodcell.views.findings import Finding
 from bloodcell.views.theme import class_color
 
 POINTS = st.column_config.NumberColumn(format="%+.2f")
+CELLS_AT_ONCE = 12
 CHART_OPTIONS = {"displaylogo": False, "displayModeBar": False, "scrollZoom": False}
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from bloodcell.artifact.crossval import CrossValidation
 from bloodcell.dataset import CLASS_NAMES
-from bloodcell.evaluation import fit_temperature, paired_difference, softmax, unpaired_interval, wilson_interval
+from bloodcell.evaluation import calibrate, paired_difference, unpaired_interval, wilson_interval
 from bloodcell.evaluation.label_issues import LabelIssues, find_label_issues
 from bloodcell.training.recipes import RECIPES
 from bloodcell.views.findings import (
@@ -161,7 +161,7 @@ def find_issues(crossvals: Mapping[str, CrossValidation]) -> LabelIssues | None:
     if not crossvals:
         return None
     everything = [one.predictions for one in crossvals.values()]
-    scores = [softmax(of.logits, fit_temperature(of.logits, of.y_true)) for of in everything]
+    scores = [calibrate(of.logits, of.y_true) for of in everything]
     return find_label_issues(everything[0].y_true, np.mean(scores, axis=0))
 
 
